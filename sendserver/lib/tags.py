@@ -186,7 +186,7 @@ def limit(name: str, value: float, mark: float, mark_text: str, shown: str = "")
 
 
 @register.simple_tag
-def lane(name: str, done: int, total: int, which: int = 1, live: bool = False) -> SafeString:  # noqa: FBT001, FBT002
+def lane(name: str, done: int, total: int, which: int = 1, *, live: bool = False) -> SafeString:
     """Draw one mail server's progress; `which` is 1 or 2."""
     return format_html(
         '<div class="s-lane"><span>{}</span><span class="t{}"><i class="w-{} f-c{}"></i></span>'
@@ -209,7 +209,7 @@ def steps(names: str, current: int, label: str = "Steps") -> SafeString:
     items = []
     for place, name in enumerate(names.split("|"), start=1):
         state = ' class="is-done"' if place < current else ' aria-current="step"' if place == current else ""
-        items.append((mark_safe(state), name))  # noqa: S308 - one of three literals
+        items.append((mark_safe(state), name))
     return format_html(
         '<ol class="s-steps" aria-label="{}">{}</ol>', label, format_html_join("", "<li{}>{}</li>", items)
     )
