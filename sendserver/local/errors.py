@@ -5,5 +5,5 @@ class LauncherError(Exception):
     """A refusal that the person at the terminal can act upon; printed without a traceback."""
 
 
-class ServiceFailed(LauncherError):
+class ServiceError(LauncherError):
     """A database or broker did not come up; the text ends with the tail of its log."""

@@ -31,7 +31,7 @@ def secret(folder: Path, name: str, *, named: bool = False) -> str:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except PermissionError as error:
         raise LauncherError(
-            f"The secrets in {folder} belong to another user. Start as that user, or set VAR_DIR to a folder of your own."
+            f"The secrets in {folder} belong to another user. Start as that user, or set VAR_DIR."
         ) from error
     value = ("k1:" if named else "") + secrets.token_hex(KEY_BYTES)
     _write_private(path, value + "\n")

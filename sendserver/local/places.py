@@ -20,7 +20,7 @@ from sendserver.local.processes import User
 
 NOBODY = 65534
 # After VAR_DIR: kept over a reboot first, noexec last to be hoped for.
-ROOTS_OPEN_PLACES = (Path("/var/lib"), Path("/opt"), Path("/var/tmp"), Path("/tmp"))  # noqa: S108
+ROOTS_OPEN_PLACES = (Path("/var/lib"), Path("/opt"), Path("/var/tmp"), Path("/tmp"))
 
 
 def lowered_user(data: Path) -> User | None:

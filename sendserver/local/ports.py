@@ -1,5 +1,6 @@
 """Free and taken ports of this machine. Looks only; it reserves nothing."""
 
+import errno
 import random
 import socket
 
@@ -9,10 +10,14 @@ LOWEST, HIGHEST = 20_000, 32_000
 TRIES = 200
 
 
+class NoSuchAddressError(OSError):
+    """The host name or address is none of this machine's."""
+
+
 def is_taken(port: int, host: str = "127.0.0.1") -> bool:
     """Return whether nobody could listen on `host`:`port` with TCP now.
 
-    A port in TIME_WAIT counts as free. PermissionError (a port under 1024) is the caller's to explain.
+    A port in TIME_WAIT counts as free. Raises NoSuchAddressError, and PermissionError for a port under 1024.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -21,9 +26,16 @@ def is_taken(port: int, host: str = "127.0.0.1") -> bool:
             probe.bind((host, port))
         except PermissionError:
             raise
-        except OSError:
+        except OSError as error:
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                raise NoSuchAddressError(host) from error
             return True
     return False
+
+
+def free_from(port: int, host: str) -> int:
+    """Return the first free port at or after `port`, never one under 1024: what to suggest to a person."""
+    return next(number for number in range(max(port, 1024), 65_536) if not is_taken(number, host))
 
 
 def _udp_taken(port: int) -> bool:
@@ -38,7 +50,7 @@ def _udp_taken(port: int) -> bool:
 def free_port(avoid: set[int] | None = None) -> int:
     """Return a port on 127.0.0.1 that is free for TCP and UDP and is not in `avoid`."""
     for _ in range(TRIES):
-        port = random.randint(LOWEST, HIGHEST)  # noqa: S311 -- a port is no secret
+        port = random.randint(LOWEST, HIGHEST)
         if port not in (avoid or set()) and not is_taken(port) and not _udp_taken(port):
             return port
     raise OSError(f"no free port found between {LOWEST} and {HIGHEST}")

@@ -18,8 +18,8 @@ import psycopg
 from psycopg import sql
 
 from sendserver.local import keys, places, ports
-from sendserver.local.errors import LauncherError, ServiceFailed
-from sendserver.local.processes import Spec, User, spawn, tail
+from sendserver.local.errors import LauncherError, ServiceError
+from sendserver.local.processes import Spec, User, end, spawn, start_time, tail, wait_until_gone
 
 SUPERUSER, OWNER, APP, DATABASE = "sendserver_super", "sendserver_owner", "sendserver_app", "sendserver"
 EXTENSIONS = ("citext", "pg_trgm")
@@ -73,7 +73,9 @@ def find(var: Path) -> Postgres:
     version = places.runs([str(programs / "postgres"), "--version"], user)
     found = re.search(r"(\d+)", version.partition(")")[2])
     major = int(found.group(1)) if found else 0
-    return Postgres(programs, home / "postgres" / "data", user, major, var / "secrets", home / "postgres" / "server.log")
+    return Postgres(
+        programs, home / "postgres" / "data", user, major, var / "secrets", home / "postgres" / "server.log"
+    )
 
 
 def make(server: Postgres, *, durable: bool) -> None:
@@ -104,7 +106,7 @@ def _refuse_foreign(server: Postgres, written: str) -> None:
 
 
 def _not_ours(server: Postgres) -> str:
-    return f"The data in {server.data} belongs to another user. Start as that user, or set VAR_DIR to a folder of your own."
+    return f"The data in {server.data} belongs to another user. Start as that user, or set VAR_DIR to another folder."
 
 
 def _initdb(server: Postgres, folder: Path, *, durable: bool) -> None:
@@ -121,7 +123,7 @@ def _initdb(server: Postgres, folder: Path, *, durable: bool) -> None:
         password_file.unlink(missing_ok=True)
     if answer.returncode != 0:
         shutil.rmtree(server.data, ignore_errors=True)
-        raise ServiceFailed(f"PostgreSQL could not make its data in {server.data}:\n{answer.stdout.strip()[-1500:]}")
+        raise ServiceError(f"PostgreSQL could not make its data in {server.data}:\n{answer.stdout.strip()[-1500:]}")
 
 
 def _initdb_arguments(server: Postgres, *, durable: bool) -> list[str]:
@@ -191,22 +193,46 @@ def specification(server: Postgres, port: int, *, durable: bool, max_connections
         # fast shutdown, then immediate, which is a crash with recovery at the next start
         stop_signals=((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0)),
         death_signal=signal.SIGINT,
+        may_end_early=False,
     )
 
 
-def start(
-    server: Postgres, *, durable: bool, max_connections: int
-) -> tuple[subprocess.Popen[bytes], Spec, int]:
+def end_leftover(server: Postgres) -> None:
+    """End a server that an earlier run left on this data; drop a pid file whose number now means somebody else.
+
+    Call while holding the installation's lock. Without /proc PostgreSQL's own check must do.
+    """
+    pid_file = server.data / "postmaster.pid"
+    try:
+        pid = int(pid_file.read_text(encoding="utf-8", errors="replace").split()[0])
+        at_home = Path(f"/proc/{pid}/cwd").resolve(strict=True) == server.data.resolve()
+    except (OSError, ValueError, IndexError):
+        at_home, pid = False, 0
+    if at_home:
+        started = start_time(pid)
+        os.kill(pid, signal.SIGINT)
+        if not wait_until_gone(pid, started, START_PATIENCE):
+            raise ServiceError(f"An earlier PostgreSQL (process {pid}) does not end. End it: kill -QUIT {pid}")
+    elif Path("/proc/self").exists():
+        pid_file.unlink(missing_ok=True)
+
+
+def start(server: Postgres, *, durable: bool, max_connections: int) -> tuple[subprocess.Popen[bytes], Spec, int]:
     """Start the server and return its process, its spec and its port, once it answers."""
     for _ in range(PORT_TRIES):
         port = ports.free_port()
         spec = specification(server, port, durable=durable, max_connections=max_connections)
         process = spawn(spec)
-        if wait_until_answering(process, server.url(port, SUPERUSER, "postgres")):
-            return process, spec, port
+        try:
+            if wait_until_answering(process, server.url(port, SUPERUSER, "postgres")):
+                return process, spec, port
+        except BaseException:  # a signal: nobody else knows of the process yet
+            end(process, spec)
+            raise
+        end(process, spec)
         if "Address already in use" not in tail(server.log, 6):
             break
-    raise ServiceFailed(f"PostgreSQL did not start. The end of {server.log}:\n{tail(server.log)}")
+    raise ServiceError(f"PostgreSQL did not start. The end of {server.log}:\n{tail(server.log)}")
 
 
 def wait_until_answering(process: subprocess.Popen[bytes], url: str) -> bool:
@@ -269,4 +295,4 @@ def provision(server: Postgres, port: int, *, for_tests: bool) -> None:
 
 
 def _exists(connection: psycopg.Connection, query: str, name: str) -> bool:
-    return connection.execute(query, [name]).fetchone() is not None  # type: ignore[arg-type]
+    return connection.execute(query, [name]).fetchone() is not None

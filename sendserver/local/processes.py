@@ -1,5 +1,6 @@
 """Start, recognise and end operating-system processes. Knows nothing of what they are for."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -35,21 +36,24 @@ class Spec:
     cwd: Path
     log: Path
     user: User | None = None
-    stdin: str | None = None
+    stdin: str | None = field(default=None, repr=False)  # may hold a password
     stop_signals: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 15.0),)
-    death_signal: signal.Signals = field(default=signal.SIGTERM)
+    death_signal: signal.Signals = signal.SIGTERM
+    may_end_early: bool = True  # False: others depend on it, so it is asked only when they are gone
 
 
 def die_with_parent(death_signal: signal.Signals) -> Callable[[], None]:
-    """Return a function for the child that asks the kernel for `death_signal` when the parent dies.
+    """Return what the child does before it becomes the program: reset signals, wish for `death_signal` with our death.
 
-    Linux only; elsewhere the ledger of the next start cleans up. Must run after the change of user,
+    The latter on Linux only; elsewhere the ledger of the next start cleans up. Must run after the change of user,
     since the kernel forgets the wish when the user id changes.
     """
     parent = os.getpid()
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
     def in_child() -> None:
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)  # a shell's `&` leaves INT ignored, and that is inherited
         if libc is not None:
             libc.prctl(PR_SET_PDEATHSIG, int(death_signal))
             if os.getppid() != parent:  # it died between fork and prctl
@@ -81,12 +85,16 @@ def spawn(spec: Spec) -> subprocess.Popen[bytes]:
     return process
 
 
-def end(process: subprocess.Popen[bytes], spec: Spec) -> None:
-    """End the process as its spec asks, then whatever is left of its group. Idempotent."""
-    for stop_signal, patience in spec.stop_signals:
+def end(process: subprocess.Popen[bytes], spec: Spec, *, asked: bool = False) -> None:
+    """End the process as its spec asks, then whatever is left of its group. Idempotent.
+
+    `asked`: the first signal was sent already, and a second would mean hurry to some.
+    """
+    for number, (stop_signal, patience) in enumerate(spec.stop_signals):
         if process.poll() is not None:
             break
-        process.send_signal(stop_signal)
+        if number or not asked:
+            process.send_signal(stop_signal)
         _wait(process, patience)
     if process.poll() is None:
         process.kill()
@@ -95,18 +103,14 @@ def end(process: subprocess.Popen[bytes], spec: Spec) -> None:
 
 
 def _wait(process: subprocess.Popen[bytes], patience: float) -> None:
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(patience)
-    except subprocess.TimeoutExpired:
-        pass
 
 
 def kill_group(group: int) -> None:
     """Kill every process that is left in the group; none left is fine."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def start_time(pid: int) -> str:

@@ -14,10 +14,10 @@ MAX_CONNECTIONS = 120
 class Services:
     """Running services and how to reach them; a URL that the operator gave has no process behind it here."""
 
-    database_url: str = ""
-    database_owner_url: str = ""
-    superuser_url: str = ""
-    redis_url: str = ""
+    database_url: str = field(default="", repr=False)
+    database_owner_url: str = field(default="", repr=False)
+    superuser_url: str = field(default="", repr=False)
+    redis_url: str = field(default="", repr=False)
     processes: list[tuple[subprocess.Popen[bytes], Spec]] = field(default_factory=list)
 
     def stop(self) -> None:
@@ -44,12 +44,11 @@ def start_services(var: Path, *, durable: bool, max_connections: int = MAX_CONNE
     return services
 
 
-def start_postgres(
-    services: Services, var: Path, *, durable: bool, max_connections: int = MAX_CONNECTIONS
-) -> None:
+def start_postgres(services: Services, var: Path, *, durable: bool, max_connections: int = MAX_CONNECTIONS) -> None:
     """Make, start and provision PostgreSQL, and note its URLs in `services`."""
     server = postgres.find(var)
     postgres.make(server, durable=durable)
+    postgres.end_leftover(server)
     process, spec, port = postgres.start(server, durable=durable, max_connections=max_connections)
     services.processes.append((process, spec))
     postgres.provision(server, port, for_tests=not durable)

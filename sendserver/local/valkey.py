@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from sendserver.local import keys, ports
-from sendserver.local.errors import LauncherError, ServiceFailed
+from sendserver.local.errors import LauncherError, ServiceError
 from sendserver.local.processes import Spec, end, spawn, tail
 
 START_PATIENCE = 20.0  # seconds
@@ -74,6 +74,7 @@ def specification(data: Path, log: Path, port: int, password: str, *, durable: b
         log=log,
         stdin="\n".join(settings) + "\n",
         stop_signals=((signal.SIGTERM, 10.0),),
+        may_end_early=False,
     )
 
 
@@ -86,12 +87,16 @@ def start(var: Path, *, durable: bool) -> tuple[subprocess.Popen[bytes], Spec, s
         port = ports.free_port()
         spec = specification(data, log, port, password, durable=durable)
         process = spawn(spec)
-        if wait_until_answering(process, port, password):
-            return process, spec, f"redis://:{password}@127.0.0.1:{port}/0"
+        try:
+            if wait_until_answering(process, port, password):
+                return process, spec, f"redis://:{password}@127.0.0.1:{port}/0"
+        except BaseException:  # a signal: nobody else knows of the process yet
+            end(process, spec)
+            raise
         end(process, spec)
         if "Address already in use" not in tail(log, 6):
             break
-    raise ServiceFailed(f"Valkey did not start. The end of {log}:\n{tail(log)}")
+    raise ServiceError(f"Valkey did not start. The end of {log}:\n{tail(log)}")
 
 
 def wait_until_answering(process: subprocess.Popen[bytes], port: int, password: str) -> bool:
@@ -105,7 +110,7 @@ def wait_until_answering(process: subprocess.Popen[bytes], port: int, password: 
 
 
 def _ping(port: int, password: str) -> bool:
-    """AUTH and PING in plain protocol, which needs no client library; LOADING (an old log is read) is not yet an answer."""
+    """Ask without a client library. LOADING (it still reads its log) is not yet an answer."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
             connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())

@@ -1,0 +1,25 @@
+# The commands of this project. Each is one line of `python3 -m sendserver.local`, which works without make too.
+# ARGS passes arguments on: make test ARGS="campaigns -k retry", make manage ARGS="createsuperuser".
+
+PYTHON ?= python3
+LOCAL = @$(PYTHON) -m sendserver.local
+
+.PHONY: run reset test check manage mutants
+
+run:
+	$(LOCAL) run
+
+reset:
+	$(LOCAL) reset
+
+test:
+	$(LOCAL) test $(ARGS)
+
+check:
+	$(LOCAL) check
+
+manage:
+	$(LOCAL) manage $(ARGS)
+
+mutants:
+	$(LOCAL) mutants $(ARGS)

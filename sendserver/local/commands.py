@@ -1,0 +1,195 @@
+"""The commands of the launcher. Standard library only until the environment stands; then `running` takes over."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sendserver.local import bootstrap, checking, config, supervisor, world
+from sendserver.local.config import Config
+from sendserver.local.console import complain, say
+from sendserver.local.errors import LauncherError
+from sendserver.local.instance import Instance
+
+USAGE = """\
+usage: python3 -m sendserver.local COMMAND
+
+  run      start the portal with everything it needs; Ctrl-C ends it     (PORT, HOST, VAR_DIR)
+  reset    throw the data of this machine away; the next run tells the demo story anew
+  test     install what tests need and run them; further arguments go to pytest   (BROWSER=no)
+  check    lint, format, types, floors, migrations, deployment settings
+  mutants  plant the named faults one by one and see that a test catches each
+  manage   run a management command in the environment of the portal
+"""
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+KEPT_BY_RESET = ("secrets", "programs", "log", "run", config.MARKER)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; a refusal is one sentence, never a traceback."""
+    supervisor.listen()
+    command = COMMANDS.get(arguments[0]) if arguments else None
+    if command is None:
+        complain(USAGE)
+        return 2
+    try:
+        return command(config.read(os.environ), list(arguments[1:]))
+    except LauncherError as error:
+        complain(f"\nSendserver: {error}")
+        return 1
+    except supervisor.Stopped as stopped:
+        complain(f"\n  {stopped}: stopped.")
+        return 128 + stopped.number
+
+
+def run(settings: Config, arguments: list[str]) -> int:
+    """Start everything and stay until a signal."""
+    _refuse_arguments("run", arguments)
+    config.prepare_var(settings)
+    instance = Instance(settings.var)
+    instance.hold(settings.base_url)
+    try:
+        instance.end_leftovers()
+        config.refuse_taken_port(settings)
+        world.is_local(settings.environ)
+        enter_environment(settings, "run", [])
+        from sendserver.local import running
+
+        return running.serve(settings, instance)
+    finally:
+        instance.release()
+
+
+def enter_environment(settings: Config, command: str, arguments: list[str], *, for_tests: bool = False) -> None:
+    """Install what is missing, then go on as the environment's Python; returns when we are that already.
+
+    The process id stays, so what was told to the caller's shell stays true.
+    """
+    bootstrap.ensure(settings, for_tests=for_tests)
+    if Path(sys.prefix).resolve() == (settings.root / ".venv").resolve():
+        return
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    python = str(settings.python)
+    sys.stdout.flush()
+    os.execve(python, [python, "-m", "sendserver.local", command, *arguments], environ)
+
+
+def reset(settings: Config, arguments: list[str]) -> int:
+    """Throw away the embedded data. Keys stay: letters and do-not-mail entries out in the world rest on them."""
+    _refuse_arguments("reset", arguments)
+    if settings.environ.get("DATABASE_URL"):
+        raise LauncherError(
+            "DATABASE_URL names a server of your own; reset only empties the embedded one. Unset it first."
+        )
+    config.prepare_var(settings)
+    instance = Instance(settings.var)
+    instance.hold(settings.base_url)
+    try:
+        instance.end_leftovers()
+        for path in _data_of(settings.var):
+            _remove(path)
+    finally:
+        instance.release()
+    say("The data is gone. The next `make run` tells the story from its beginning.")
+    return 0
+
+
+def _data_of(var: Path) -> list[Path]:
+    """Return what reset removes; PostgreSQL's data may live elsewhere (see `places`)."""
+    note = var / "postgres-home"
+    elsewhere = [Path(note.read_text(encoding="utf-8").rstrip("\n")) / "postgres"] if note.exists() else []
+    return elsewhere + [path for path in var.iterdir() if path.name not in KEPT_BY_RESET]
+
+
+def _remove(path: Path) -> None:
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise LauncherError(f"{path} cannot be removed ({error.strerror}). Reset as the user who ran it.") from error
+
+
+def test(settings: Config, arguments: list[str]) -> int:
+    """Run the tests. pytest's exit code is ours; `run/test-exit` keeps it, since make turns every failure into 2."""
+    config.prepare_var(settings)
+    _refuse_missing_browser(settings)
+    enter_environment(settings, "test", arguments, for_tests=True)
+    say("  Running the tests ...")
+    code = _call([str(settings.python), "-m", "pytest", *arguments], settings)
+    (settings.var / "run" / "test-exit").write_text(f"{code}\n", encoding="ascii")
+    return code
+
+
+def _refuse_missing_browser(settings: Config) -> None:
+    if settings.environ.get("BROWSER") == "no":
+        say("  BROWSER=no: the tests that need a browser are left out.")
+    elif not any(shutil.which(name) for name in CHROMIUMS):
+        raise LauncherError(
+            "The browser tests need Chromium, which this machine has not.\n"
+            "  Install it:          apt-get update && apt-get install --no-install-recommends chromium\n"
+            "  Or leave them out:   BROWSER=no make test"
+        )
+
+
+def check(settings: Config, arguments: list[str]) -> int:
+    """Run every check, the failed ones included, and return 1 when one failed."""
+    _refuse_arguments("check", arguments)
+    config.prepare_var(settings)
+    enter_environment(settings, "check", [], for_tests=True)
+    return checking.run_all(settings, _call)
+
+
+def mutants(settings: Config, arguments: list[str]) -> int:
+    """Plant the named faults one by one and see that a test catches each."""
+    config.prepare_var(settings)
+    enter_environment(settings, "mutants", arguments, for_tests=True)
+    return _call([str(settings.python), "-m", "sendserver.testing.mutants", *arguments], settings)
+
+
+def manage(settings: Config, arguments: list[str]) -> int:
+    """Run a management command as the running portal would; without one, with the keys alone."""
+    config.prepare_var(settings)
+    enter_environment(settings, "manage", arguments)
+    kept = settings.var / "run" / "environment.json"
+    environ = {**settings.environ, **world.application_environment(settings)}
+    if kept.exists():
+        environ |= json.loads(kept.read_text(encoding="utf-8"))
+    return _call([str(settings.python), "manage.py", *arguments], settings, environ)
+
+
+def _call(argv: list[str], settings: Config, environ: dict[str, str] | None = None) -> int:
+    """Run a program in our terminal and return its exit code; wait for it when a signal asks us to end.
+
+    TERM and HUP are passed on; a Ctrl-C has reached it already, and a second one would cut its tidying short.
+    """
+    process = subprocess.Popen(argv, cwd=settings.root, env=environ or dict(settings.environ))
+    while True:
+        try:
+            code = process.wait()
+            return code if code >= 0 else 128 - code
+        except supervisor.Stopped as stopped:
+            if process.poll() is None and stopped.number != signal.SIGINT:
+                process.send_signal(stopped.number)
+
+
+def _refuse_arguments(command: str, arguments: list[str]) -> None:
+    if arguments:
+        raise LauncherError(f"{command} takes no arguments; what it needs comes from PORT, HOST and VAR_DIR.")
+
+
+COMMANDS: dict[str, Callable[[Config, list[str]], int]] = {
+    "run": run,
+    "reset": reset,
+    "test": test,
+    "check": check,
+    "manage": manage,
+    "mutants": mutants,
+}
