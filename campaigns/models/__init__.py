@@ -1,0 +1,25 @@
+"""Tables of campaigns, one module a subject."""
+
+from campaigns.models.composing import Campaign, CampaignState, ClickCount, Link, Snapshot
+from campaigns.models.events import Event, EventKind, InboundMail
+from campaigns.models.sending import Brake, Chunk, Delivery, Outcome, RelayState, Retry, SystemMail, Tally, Usage
+
+__all__ = [
+    "Brake",
+    "Campaign",
+    "CampaignState",
+    "Chunk",
+    "ClickCount",
+    "Delivery",
+    "Event",
+    "EventKind",
+    "InboundMail",
+    "Link",
+    "Outcome",
+    "RelayState",
+    "Retry",
+    "Snapshot",
+    "SystemMail",
+    "Tally",
+    "Usage",
+]

@@ -1,0 +1,19 @@
+"""Tables of compliance, one module a subject."""
+
+from compliance.models.consent import Attestation, AttestationPerson, Verdict
+from compliance.models.imports import ImportJob, ImportRow, ImportState
+from compliance.models.lists import Contact, ContactList, ListMembership
+from compliance.models.suppression import Suppression
+
+__all__ = [
+    "Attestation",
+    "AttestationPerson",
+    "Contact",
+    "ContactList",
+    "ImportJob",
+    "ImportRow",
+    "ImportState",
+    "ListMembership",
+    "Suppression",
+    "Verdict",
+]

@@ -1,0 +1,31 @@
+"""The Celery application, its four queues, and the whole beat schedule.
+
+`celery -A sendserver.celery` starts it: `sendserver/__init__.py` stays empty so that `lib` never loads the roof.
+Tasks are pokes: losing or repeating one harms nothing, because the work stands in PostgreSQL (architecture rule 1).
+"""
+
+import os
+
+from celery import Celery
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sendserver.settings")
+
+app = Celery("sendserver")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+app.conf.task_queues = [Queue("relay-1"), Queue("relay-2"), Queue("work"), Queue("inbound")]
+app.conf.task_routes = {
+    "campaigns.run_lane": {"queue": "relay-1"},  # always sent with an explicit queue; this is only the default
+    "campaigns.process_inbound": {"queue": "inbound"},
+}
+app.conf.beat_schedule = {
+    "poke-lanes": {"task": "campaigns.poke_lanes", "schedule": 15.0},
+    "start-due-campaigns": {"task": "campaigns.start_due", "schedule": 10.0},
+    "sweep-campaigns": {"task": "campaigns.sweep", "schedule": 30.0},
+    "process-inbound": {"task": "campaigns.process_inbound", "schedule": 20.0},
+    "check-domains": {"task": "accounts.check_domains", "schedule": 300.0},
+    "resume-imports": {"task": "compliance.resume_imports", "schedule": 30.0},
+    "judge-reputation": {"task": "abuse.judge_reputation", "schedule": 60.0},
+    "remind-staff": {"task": "abuse.remind", "schedule": 900.0},
+}

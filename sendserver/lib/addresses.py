@@ -1,0 +1,121 @@
+"""E-mail addresses: one normal form for comparing, the original kept for sending.
+
+Folds case only: no dots, no plus tags, since two people must never share one key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import NewType
+
+from django.conf import settings
+
+AddressKey = NewType("AddressKey", str)
+
+LOCAL_MAX = 64  # octets, RFC 5321 section 4.5.3.1.1
+ADDRESS_MAX = 254  # octets, RFC 5321 section 4.5.3.1.3 less the angle brackets
+_ATEXT = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+
+
+@dataclass(frozen=True)
+class Address:
+    """An accepted address: `original` is what we send to, `key` what we compare."""
+
+    original: str
+    key: AddressKey
+
+    @property
+    def domain(self) -> str:
+        """Return the domain as A-label, lower case."""
+        return self.key.rpartition("@")[2]
+
+
+@dataclass(frozen=True)
+class BadAddress:
+    """A refused address with a reason code; texts for people live where they are shown."""
+
+    value: str
+    reason: str
+    suggestion: str = ""
+
+
+def to_ascii_domain(domain: str) -> str | None:
+    """Return the domain as lower-case A-labels (RFC 5891, UTS 46 mapping by NFKC), or None when it has none."""
+    text = unicodedata.normalize("NFKC", domain).strip().lower()
+    try:
+        ascii_name = text if text.isascii() else text.encode("idna").decode()
+    except UnicodeError:
+        return None
+    labels = ascii_name.split(".")
+    if len(labels) < 2 or len(ascii_name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        return None
+    return ascii_name if not labels[-1].isdigit() else None
+
+
+def parse(value: str) -> Address | BadAddress:
+    """Return the address in `value`, or why it cannot be mailed (rules SRC-SYNTAX).
+
+    Refused on purpose: quoted local parts, comments, address literals, non-ASCII local parts (both relays would
+    need SMTPUTF8), several addresses in one cell, and anything with a control or invisible character.
+    """
+    text = unicodedata.normalize("NFC", value).strip(" \t\u00a0")
+    reason = _refusal(text)
+    if reason:
+        return BadAddress(value, reason)
+    local, _, domain = text.rpartition("@")
+    ascii_domain = to_ascii_domain(domain)
+    if ascii_domain is None:
+        return BadAddress(value, "bad_domain")
+    address = f"{local}@{ascii_domain}"
+    if len(address) > ADDRESS_MAX:
+        return BadAddress(value, "too_long")
+    return Address(address, AddressKey(address.lower()))
+
+
+def _refusal(text: str) -> str:
+    if not text:
+        return "empty"
+    if any(unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Co", "Cs") for char in text):
+        return "control_character"
+    if text.count("@") > 1 or any(mark in text for mark in ",;<>"):
+        return "not_one_address"
+    local, at, domain = text.rpartition("@")
+    if not at or not local or not domain:
+        return "no_at_sign"
+    if '"' in local or "(" in text or "[" in domain:
+        return "quoted_or_literal"
+    if not local.isascii():
+        return "non_ascii_local_part"
+    if len(local) > LOCAL_MAX:
+        return "too_long"
+    return "" if _ATEXT.fullmatch(local) else "bad_local_part"
+
+
+def suppression_hash(key: AddressKey) -> bytes:
+    """Return the keyed hash (32 bytes) under which the do-not-mail list keeps an address; newest key."""
+    return _keyed_hash(next(iter(settings.SUPPRESSION_KEYS.values())), key)
+
+
+def suppression_hashes(key: AddressKey) -> list[bytes]:
+    """Return the hash under every key ever used, for look-ups after a rotation."""
+    return [_keyed_hash(secret, key) for secret in settings.SUPPRESSION_KEYS.values()]
+
+
+def suppression_key_id() -> str:
+    """Return the id of the key that new hashes use; every row names it."""
+    return next(iter(settings.SUPPRESSION_KEYS))
+
+
+def _keyed_hash(secret: bytes, key: AddressKey) -> bytes:
+    return hmac.new(secret, key.encode(), hashlib.sha256).digest()
+
+
+def masked(address: str) -> str:
+    """Return the address as logs may show it: first letter and domain."""
+    local, _, domain = address.rpartition("@")
+    return f"{local[:1]}…@{domain}" if local else "…"

@@ -1,0 +1,64 @@
+"""Short signed tokens that stand in mail and links.
+
+A token is one AES block over an eight-byte purpose tag and an eight-byte number, written in lower-case base32 behind
+the id of its key: `k1` + 26 characters. A block cipher is a keyed permutation, so nobody without the key can make a
+block whose first half is the right tag (one chance in 2**64), the number stays unreadable, and the token survives
+case folding and fits a 64-octet local part (RFC 5321 section 4.5.3.1.1). Tokens never expire (rules UNSUB-LINK-LIFE);
+old keys stay in TOKEN_KEYS and only the first one seals.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from functools import lru_cache
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from django.conf import settings
+
+_SHAPE = re.compile(r"([a-z0-9]{2})([a-z2-7]{26})")
+
+
+class Purpose:
+    """What a token is good for; a token sealed for one purpose opens for no other."""
+
+    DELIVERY = "delivery"  # unsubscribe, why, report, return path, Message-ID
+    CAMPAIGN = "campaign"  # click links and view online: constant per campaign
+    INVITATION = "invitation"
+    CASE = "case"  # status page of a report
+    CONFIRM = "confirm"
+    CONTACT = "contact"  # links mailed on request
+
+
+@lru_cache(maxsize=64)
+def _tag(purpose: str) -> bytes:
+    return hashlib.blake2s(purpose.encode(), digest_size=8, person=b"token").digest()
+
+
+@lru_cache(maxsize=16)
+def _cipher(key: bytes) -> Cipher[modes.ECB]:
+    derived = hashlib.blake2s(key, person=b"tokens", digest_size=16).digest()
+    return Cipher(algorithms.AES(derived), modes.ECB())  # noqa: S305 (one block, all of it unique)
+
+
+def seal(purpose: str, number: int) -> str:
+    """Return the token of `number` for `purpose`, under the newest key."""
+    kid, key = next(iter(settings.TOKEN_KEYS.items()))
+    encryptor = _cipher(key).encryptor()
+    block = encryptor.update(_tag(purpose) + number.to_bytes(8, "big"))
+    return kid + base64.b32encode(block).decode().rstrip("=").lower()
+
+
+def open_token(purpose: str, token: str) -> int | None:
+    """Return the number inside `token`, or None when it is not ours, altered, or for another purpose."""
+    match = _SHAPE.fullmatch(token.lower()) if len(token) == 28 else None
+    key = settings.TOKEN_KEYS.get(match[1]) if match else None
+    if match is None or key is None:
+        return None
+    block = base64.b32decode(match[2].upper() + "======")
+    if base64.b32encode(block).decode().rstrip("=").lower() != match[2]:
+        return None  # the last character carries two spare bits; only one spelling is ours
+    plain = _cipher(key).decryptor().update(block)
+    return int.from_bytes(plain[8:], "big") if hmac.compare_digest(plain[:8], _tag(purpose)) else None

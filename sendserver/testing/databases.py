@@ -1,0 +1,107 @@
+"""Test databases: one template a state of the migrations, copied for each process, never flushed.
+
+A test that commits leaves its copy dirty, so the copy is thrown away and made again from the template: the
+application's role, which tests run as, may not TRUNCATE (architecture rule 8).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+from psycopg import sql
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+_LOCK = 7_316_201
+
+
+def template_name() -> str:
+    """Return the template's name: it changes with every migration."""
+    digest = hashlib.sha256()
+    files = [*ROOT.glob("*/migrations/*.py"), ROOT / "sendserver/lib/appendonly.py"]
+    for path in sorted(files):
+        digest.update(path.name.encode() + path.read_bytes())
+    return f"template_{digest.hexdigest()[:16]}"
+
+
+def copy_name() -> str:
+    """Return this process's own database."""
+    return f"test_{os.getpid()}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+
+
+def use(name: str) -> None:
+    """Point both aliases at database `name`."""
+    for alias in connections:
+        connections[alias].close()
+        connections[alias].settings_dict["NAME"] = name
+        settings.DATABASES[alias]["NAME"] = name
+
+
+def owner_connection() -> psycopg.Connection[Any]:
+    """Return an autocommit connection of the owner's role to the maintenance database."""
+    return _connect("postgres")
+
+
+def _connect(database: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(
+        **{**connections["owner"].get_connection_params(), "dbname": database, "cursor_factory": psycopg.Cursor},
+        autocommit=True,
+    )
+
+
+def ensure_template() -> str:
+    """Make the template if this state of the migrations has none yet, under a lock; return its name."""
+    name = template_name()
+    with owner_connection() as server:
+        server.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            _build(server, name)
+    return name
+
+
+def _build(server: psycopg.Connection[Any], name: str) -> None:
+    draft = f"{name}_draft"
+    server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(draft)))
+    server.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(draft))
+    )
+    app = settings.DATABASES["default"]["USER"]
+    with _connect(draft) as fresh:
+        for kind, rights in (("TABLES", "SELECT, INSERT, UPDATE, DELETE"), ("SEQUENCES", "USAGE, SELECT")):
+            fresh.execute(
+                sql.SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT {} ON {} TO {}").format(
+                    sql.SQL(rights), sql.SQL(kind), sql.Identifier(app)
+                )
+            )
+    use(draft)
+    call_command("migrate", database="owner", verbosity=0, interactive=False)
+    use("postgres")
+    server.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(draft), sql.Identifier(name)))
+
+
+def make_copy() -> None:
+    """Make this process's database anew from the template and use it."""
+    name = copy_name()
+    for alias in connections:
+        connections[alias].close()
+    with owner_connection() as server:
+        server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        server.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(name), sql.Identifier(template_name())
+            )
+        )
+    use(name)
+
+
+def drop_copy() -> None:
+    """Drop this process's database."""
+    use("postgres")
+    with owner_connection() as server:
+        server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(copy_name())))

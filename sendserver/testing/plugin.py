@@ -1,0 +1,52 @@
+"""Pytest fixtures of the whole project: database, cache, clock, personas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.test import TransactionTestCase
+from pytest_django.plugin import DjangoDbBlocker
+
+from sendserver.testing import databases
+
+pytest_plugins = ["sendserver.testing.personas"]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Give this process its own copy of the migrated template, used as the application's role."""
+    with django_db_blocker.unblock():
+        databases.ensure_template()
+        databases.make_copy()
+        yield
+        databases.drop_copy()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _copies_instead_of_flushes() -> Iterator[None]:
+    """After a test that committed, throw the copy away; Django's own way would need TRUNCATE."""
+    original = TransactionTestCase._fixture_teardown
+
+    def teardown(self: TransactionTestCase, *_: Any) -> None:
+        databases.make_copy()
+
+    TransactionTestCase._fixture_teardown = teardown  # type: ignore[method-assign]
+    yield
+    TransactionTestCase._fixture_teardown = original  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_cache(request: pytest.FixtureRequest, settings: Any, worker_prefix: str) -> Iterator[None]:
+    """Give each test its own corner of the shared Redis, so limits of one test do not reach the next."""
+    cache.key_prefix = f"{worker_prefix}:{abs(hash(request.node.nodeid))}"
+    settings.LIMIT_PREFIX = cache.key_prefix
+    yield
+
+
+@pytest.fixture(scope="session")
+def worker_prefix() -> str:
+    """Return a prefix that no other process uses."""
+    return databases.copy_name()
