@@ -182,8 +182,12 @@ FRESH_SIGNATURE_SECONDS = env.int("FRESH_SIGNATURE_SECONDS", default=300)  # age
 
 # --- Mail: exactly two relays (architecture rule 2); system mail leaves by the same two
 RELAYS = {
-    "relay-1": RelayConfig.from_url(1, env.str("RELAY_1_URL", default="smtp://127.0.0.1:2501?name=out1.sendserver.example")),
-    "relay-2": RelayConfig.from_url(2, env.str("RELAY_2_URL", default="smtp://127.0.0.1:2502?name=out2.sendserver.example")),
+    "relay-1": RelayConfig.from_url(
+        1, env.str("RELAY_1_URL", default="smtp://127.0.0.1:2501?name=out1.sendserver.example")
+    ),
+    "relay-2": RelayConfig.from_url(
+        2, env.str("RELAY_2_URL", default="smtp://127.0.0.1:2502?name=out2.sendserver.example")
+    ),
 }
 EMAIL_BACKEND = "campaigns.sending.system.SystemMailBackend"
 DEFAULT_FROM_EMAIL = PLATFORM.notice_from

@@ -46,7 +46,9 @@ class Case(models.Model):
                 name="case_open_once",
             )
         ]
-        indexes: ClassVar = [models.Index(fields=["promised_until"], condition=~models.Q(state="decided"), name="case_queue")]
+        indexes: ClassVar = [
+            models.Index(fields=["promised_until"], condition=~models.Q(state="decided"), name="case_queue")
+        ]
 
     def __str__(self) -> str:
         return self.reference

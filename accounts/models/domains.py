@@ -29,7 +29,9 @@ class SendingDomain(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["organization", "name"], condition=models.Q(removed_at=None), name="domain_once_per_organization"
+                fields=["organization", "name"],
+                condition=models.Q(removed_at=None),
+                name="domain_once_per_organization",
             ),
             # A name proven by one organization is not proven by a second.
             models.UniqueConstraint(

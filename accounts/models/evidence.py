@@ -53,7 +53,9 @@ class TermsAcceptance(models.Model):
 class StandingChange(models.Model):
     """One move of an organization's standing, append-only; the current value is a column of Organization."""
 
-    organization = models.ForeignKey(Organization, models.DO_NOTHING, db_constraint=False, related_name="standing_changes")
+    organization = models.ForeignKey(
+        Organization, models.DO_NOTHING, db_constraint=False, related_name="standing_changes"
+    )
     source = models.CharField(max_length=12, choices=Standing.choices)
     target = models.CharField(max_length=12, choices=Standing.choices)
     actor = models.ForeignKey(

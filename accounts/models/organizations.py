@@ -45,7 +45,9 @@ class Organization(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(condition=models.Q(standing__in=Standing.values), name="organization_standing_known"),
+            models.CheckConstraint(
+                condition=models.Q(standing__in=Standing.values), name="organization_standing_known"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -66,7 +66,11 @@ class Campaign(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["organization", "-created_at"], name="campaign_by_organization"),
-            models.Index(fields=["state"], condition=models.Q(state__in=["scheduled", "planning", "sending"]), name="campaign_live"),
+            models.Index(
+                fields=["state"],
+                condition=models.Q(state__in=["scheduled", "planning", "sending"]),
+                name="campaign_live",
+            ),
         ]
 
     def __str__(self) -> str:

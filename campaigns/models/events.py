@@ -61,15 +61,15 @@ class InboundMail(models.Model):
     peer = models.CharField(max_length=45)
     raw = models.BinaryField()
     sha256 = models.BinaryField(max_length=32)
-    kind = models.CharField(max_length=20, blank=True)  # bounce, complaint, unsubscribe, auto_reply, reply, forged, unreadable
+    kind = models.CharField(
+        max_length=20, blank=True
+    )  # bounce, complaint, unsubscribe, auto_reply, reply, forged, unreadable
     delivery_id = models.BigIntegerField(null=True)
     processed_at = models.DateTimeField(null=True)
     note = models.CharField(max_length=300, blank=True)
 
     class Meta:
-        indexes: ClassVar = [
-            models.Index(fields=["id"], condition=models.Q(processed_at=None), name="inbound_waiting")
-        ]
+        indexes: ClassVar = [models.Index(fields=["id"], condition=models.Q(processed_at=None), name="inbound_waiting")]
 
     def __str__(self) -> str:
         return f"{self.kind or 'new'} at {self.received_at:%Y-%m-%d %H:%M}"

@@ -204,7 +204,9 @@ class SystemMail(models.Model):
 
     class Meta:
         indexes: ClassVar = [
-            models.Index(fields=["relay", "due_at"], condition=models.Q(state__in=["queued", "sending"]), name="system_mail_due")
+            models.Index(
+                fields=["relay", "due_at"], condition=models.Q(state__in=["queued", "sending"]), name="system_mail_due"
+            )
         ]
 
     def __str__(self) -> str:

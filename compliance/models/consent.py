@@ -58,7 +58,7 @@ class Verdict(models.Model):
     """What the gate answered for one proposal, bound to the content by its hash (rules CONTENT-SNAPSHOT)."""
 
     class Decision(models.TextChoices):
-        PASS = "pass", "May be sent"  # noqa: S105
+        PASS = "pass", "May be sent"
         HOLD = "hold", "Waits for staff"
         BLOCK = "block", "May not be sent"
 

@@ -98,7 +98,9 @@ class ListMembership(models.Model):
     added_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["contact_list", "contact"], name="membership_once_per_list")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["contact_list", "contact"], name="membership_once_per_list")
+        ]
 
     def __str__(self) -> str:
         return f"{self.contact_id} on {self.contact_list_id}"

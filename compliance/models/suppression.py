@@ -42,7 +42,9 @@ class Suppression(models.Model):
             )
         ]
         indexes: ClassVar = [
-            models.Index(fields=["address_hash", "organization"], condition=models.Q(lifted_at=None), name="suppression_live"),
+            models.Index(
+                fields=["address_hash", "organization"], condition=models.Q(lifted_at=None), name="suppression_live"
+            ),
             models.Index(fields=["organization", "-created_at"], name="suppression_by_organization"),
         ]
 

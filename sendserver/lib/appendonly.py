@@ -12,7 +12,7 @@ from django.db import migrations
 FUNCTION = """
 CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  RAISE EXCEPTION 'rows of % are evidence and are never changed', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+  RAISE EXCEPTION 'rows of % are evidence and never changed', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
 END $$;
 """
 

@@ -9,7 +9,7 @@ from typing import Protocol
 class Reader(Protocol):
     """What we need of an environment reader."""
 
-    def str(self, var: str, default: str = ...) -> str: ...  # noqa: D102
+    def str(self, var: str, default: str = ...) -> str: ...
 
 
 @dataclass(frozen=True)

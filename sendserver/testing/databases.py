@@ -68,9 +68,7 @@ def ensure_template() -> str:
 def _build(server: psycopg.Connection[Any], name: str) -> None:
     draft = f"{name}_draft"
     server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(draft)))
-    server.execute(
-        sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(draft))
-    )
+    server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(draft)))
     app = settings.DATABASES["default"]["USER"]
     with _connect(draft) as fresh:
         for kind, rights in (("TABLES", "SELECT, INSERT, UPDATE, DELETE"), ("SEQUENCES", "USAGE, SELECT")):

@@ -43,7 +43,7 @@ def _fresh_cache(request: pytest.FixtureRequest, settings: Any, worker_prefix: s
     """Give each test its own corner of the shared Redis, so limits of one test do not reach the next."""
     cache.key_prefix = f"{worker_prefix}:{abs(hash(request.node.nodeid))}"
     settings.LIMIT_PREFIX = cache.key_prefix
-    yield
+    return
 
 
 @pytest.fixture(scope="session")

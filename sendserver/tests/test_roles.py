@@ -23,7 +23,10 @@ EVIDENCE = [
 @pytest.mark.django_db
 def test_the_application_owns_no_table() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*), count(*) FILTER (WHERE tableowner = current_user) FROM pg_tables WHERE schemaname = 'public'")
+        cursor.execute(
+            "SELECT count(*), count(*) FILTER (WHERE tableowner = current_user)"
+            " FROM pg_tables WHERE schemaname = 'public'"
+        )
         tables, own = cursor.fetchone()
     assert tables > 30
     assert own == 0
@@ -49,5 +52,7 @@ def test_even_the_owner_meets_the_trigger(table: str) -> None:
 def test_no_table_may_be_truncated_by_the_application() -> None:
     tables = [model._meta.db_table for model in apps.get_models()]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT name FROM unnest(%s::text[]) AS name WHERE has_table_privilege(name, 'TRUNCATE')", [tables])
+        cursor.execute(
+            "SELECT name FROM unnest(%s::text[]) AS name WHERE has_table_privilege(name, 'TRUNCATE')", [tables]
+        )
         assert cursor.fetchall() == []
