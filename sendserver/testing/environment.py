@@ -20,6 +20,7 @@ _KEYS = ("TOKEN_KEYS", "SUPPRESSION_KEYS", "FIELD_KEYS")
 
 def _prepare() -> None:
     var = Path(tempfile.mkdtemp(prefix="sendserver-test-"))
+    (var / "static").mkdir()  # WhiteNoise warns about a missing folder, and warnings are errors here
     os.environ.setdefault("SECRET_KEY", secrets.token_hex(32))
     for name in _KEYS:
         os.environ.setdefault(name, f"k1:{secrets.token_hex(32)}")
