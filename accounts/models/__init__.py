@@ -1,6 +1,6 @@
 """Tables of accounts, one module a subject."""
 
-from accounts.models.domains import DkimKey, DomainRecord, FromAddress, SendingDomain
+from accounts.models.domains import DkimKey, DomainRecord, FromAddress, PlatformKey, SendingDomain
 from accounts.models.evidence import AuditEntry, DenyEntry, StandingChange, TermsAcceptance
 from accounts.models.organizations import Invitation, Membership, Organization, Role, Standing
 from accounts.models.people import User
@@ -17,6 +17,7 @@ __all__ = [
     "Invitation",
     "Membership",
     "Organization",
+    "PlatformKey",
     "Role",
     "SendingDomain",
     "Standing",

@@ -6,6 +6,7 @@ import uuid
 from typing import ClassVar
 
 from django.db import models
+from django.db.models.functions import Cast, Substr
 
 from accounts.models.organizations import Organization
 from accounts.tenancy import OrgQuerySet
@@ -39,10 +40,17 @@ class SendingDomain(models.Model):
                 condition=models.Q(removed_at=None, verified_at__isnull=False),
                 name="domain_proven_once",
             ),
+            # The first eight digits of the uid name the domain's keys in our own zone.
+            models.UniqueConstraint(Substr(Cast("uid", models.TextField()), 1, 8), name="domain_key_once"),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def key8(self) -> str:
+        """Return the label under which our zone publishes this domain's keys."""
+        return self.uid.hex[:8]
 
 
 class DomainRecord(models.Model):
@@ -95,6 +103,24 @@ class DkimKey(models.Model):
         return f"{self.selector}._domainkey.{self.domain}"
 
 
+class PlatformKey(models.Model):
+    """A key the platform itself signs with; private half sealed, one active at a time."""
+
+    selector = models.CharField(max_length=20, unique=True)
+    private_sealed = models.TextField()
+    public_b64 = models.TextField()
+    active = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["active"], condition=models.Q(active=True), name="platform_key_one_active")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.selector}._domainkey"
+
+
 class FromAddress(models.Model):
     """A sender address at a proven domain; also the mailbox that answers (rules ID-FROM-TRUTH, ID-REPLY-TO)."""
 
@@ -103,7 +129,7 @@ class FromAddress(models.Model):
     domain = models.ForeignKey(SendingDomain, models.CASCADE, related_name="from_addresses")
     display_name = models.CharField(max_length=78)
     local_part = models.CharField(max_length=64)
-    reply_to = models.EmailField(max_length=254, blank=True)
+    reply_to = models.EmailField(max_length=254, blank=True)  # empty: answers go to the address itself
     confirmed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     removed_at = models.DateTimeField(null=True, blank=True)

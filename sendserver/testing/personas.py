@@ -34,10 +34,19 @@ def sign_in(user: User) -> Client:
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     session = client.session
     session["account_authentication_methods"] = [
-        {"method": "password", "at": timezone.now().timestamp(), "email": user.email}
+        {"method": "password", "at": timezone.now().timestamp(), "email": user.email, "reauthenticated": True}
     ]
+    session["account_authentication_methods_user"] = str(user.pk)
     session.save()
     return client
+
+
+def use_second_factor(client: Client, *, seconds_ago: float = 0) -> None:
+    """Write into the session what a TOTP code entered `seconds_ago` leaves behind."""
+    session = client.session
+    record = {"method": "mfa", "type": "totp", "id": 1, "at": timezone.now().timestamp() - seconds_ago}
+    session["account_authentication_methods"] = [*session["account_authentication_methods"], record]
+    session.save()
 
 
 def make_organization(name: str, *, standing: str = Standing.GOOD, allowance: int = 500) -> Organization:

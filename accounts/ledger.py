@@ -1,0 +1,105 @@
+"""Append-only, hash-chained tables: one way in, one walk that finds the first altered record.
+
+A chained model has `previous_hash` and `record_hash`; every other column (the key aside) is part of the record, so a
+walk needs nothing but the table. Columns filled by the database or at saving (`auto_now_add`) do not fit such a model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.apps import apps
+from django.db import connection, models, transaction
+
+from sendserver.lib import chain
+
+Row = TypeVar("Row", bound=models.Model)
+
+# One lock for all chains: a transaction that appends to two of them cannot wait in a circle with another one.
+# It is held until the transaction ends, so append last.
+_LOCK = int.from_bytes(hashlib.blake2s(b"accounts.ledger", digest_size=7).digest(), "big")
+_NOT_HASHED = frozenset({"previous_hash", "record_hash"})
+
+
+@dataclass(frozen=True)
+class BrokenLink:
+    """The first record of a table that does not fit: `why` is "altered" or "gap"."""
+
+    table: str
+    pk: int
+    why: str
+
+
+def append_chained(model: type[Row], fields: Mapping[str, Any]) -> Row:
+    """Insert one row behind the table's last one and return it. Fields hold no floats.
+
+    Takes the chain's lock until the surrounding transaction ends: make it the transaction's last act.
+    """
+    with transaction.atomic():
+        _take_lock()
+        previous = _last_hash(model)
+        row = model(**fields)
+        row.previous_hash = previous  # type: ignore[attr-defined]
+        row.record_hash = chain.link(previous, record_of(row))  # type: ignore[attr-defined]
+        row.save(force_insert=True)
+        return row
+
+
+def record_of(row: models.Model) -> dict[str, Any]:
+    """Return what is hashed of a row: every column but its key and the two hashes, as JSON values."""
+    columns = [field for field in row._meta.concrete_fields if not field.primary_key]
+    return {f.attname: _plain(getattr(row, f.attname)) for f in columns if f.attname not in _NOT_HASHED}
+
+
+def first_broken(model: type[models.Model]) -> BrokenLink | None:
+    """Walk the whole table and return the first record that was altered, removed or slipped in, or None."""
+    expected = chain.GENESIS
+    for row in model._default_manager.order_by("pk").iterator(chunk_size=2000):
+        if bytes(row.previous_hash) != expected:  # type: ignore[attr-defined]
+            return BrokenLink(model._meta.db_table, row.pk, "gap")
+        expected = chain.link(expected, record_of(row))
+        if bytes(row.record_hash) != expected:  # type: ignore[attr-defined]
+            return BrokenLink(model._meta.db_table, row.pk, "altered")
+    return None
+
+
+def chained_models() -> Iterator[type[models.Model]]:
+    """Yield every chained table of the installed apps."""
+    for model in apps.get_models():
+        names = {field.name for field in model._meta.concrete_fields}
+        if names >= _NOT_HASHED:
+            yield model
+
+
+def _take_lock() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+
+
+def _last_hash(model: type[models.Model]) -> bytes:
+    last = model._default_manager.order_by("-pk").values_list("record_hash", flat=True).first()
+    return bytes(last) if last is not None else chain.GENESIS
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON knows it, the same before saving and after reading back."""
+    if isinstance(value, models.enums.Choices):
+        return value.value
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).hex()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value
