@@ -1,0 +1,226 @@
+"""Every number of the rules, once: limits, deadlines, thresholds, how long things are kept.
+
+Code imports the constant, the public rules page prints `NUMBERS`, tests use the same names. Numbers of accounts
+(first allowance, growth steps) stand in accounts.policy. `OURS` marks our own choice, stricter than law; citations
+marked "unconfirmed" were not read in the original.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+Value = TypeVar("Value", int, float, str, None)
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number as the rules page shows it."""
+
+    id: str
+    name: str
+    value: int | float | str | None
+    unit: str
+    rule: str
+    source: str
+
+    @property
+    def shown(self) -> str:
+        """Return value and unit as people read them."""
+        if self.value is None:
+            return "no end"
+        if self.unit == "share":
+            return f"{100 * float(self.value):.2f}%"
+        text = f"{self.value:,}" if isinstance(self.value, int | float) else str(self.value)
+        return f"{text} {self.unit}".strip()
+
+
+_numbers: list[Number] = []
+
+
+def _number(id: str, value: Value, unit: str, rule: str, name: str, source: str = "OURS") -> Value:  # noqa: A002, PLR0913
+    _numbers.append(Number(id, name, value, unit, rule, source))
+    return value
+
+
+N = _number
+
+# --- Unsubscribing (law: US and CA 10 business days, AU 5 business days; Gmail and Yahoo 48 hours)
+UNSUB_COMMIT_S: Final = N("UNSUB_COMMIT_S", 60, "seconds", "UNSUB-EFFECT", "Until an unsubscribe stops queued mail")
+UNSUB_ALARM_MIN: Final = N("UNSUB_ALARM_MIN", 15, "minutes", "UNSUB-EFFECT", "Until a late unsubscribe raises an alarm")
+UNSUB_INCIDENT_H: Final = N("UNSUB_INCIDENT_H", 24, "hours", "UNSUB-EFFECT", "Until a late unsubscribe is an incident")
+UNSUB_LINK_MIN_DAYS: Final = N(
+    "UNSUB_LINK_MIN_DAYS",
+    60,
+    "days",
+    "UNSUB-LINK-LIFE",
+    "Unsubscribe links work at least",
+    "CASL 11(2); US and AU 30 days",
+)
+UNSUB_TOKEN_EXPIRY: Final = N("UNSUB_TOKEN_EXPIRY", None, "", "UNSUB-LINK-LIFE", "Expiry of unsubscribe links")
+UNSUB_KEY_KEEP_Y: Final = N("UNSUB_KEY_KEEP_Y", 5, "years", "UNSUB-LINK-LIFE", "Link keys are kept")
+UNSUB_UNDO_MIN: Final = N(
+    "UNSUB_UNDO_MIN", 10, "minutes", "UNSUB-EFFECT", "An unsubscribe can be taken back on its page for"
+)
+
+# --- Consent that ends (calendar months)
+CASL_EBR_MONTHS: Final = N(
+    "CASL_EBR_MONTHS",
+    24,
+    "months",
+    "CONSENT-CASL-2Y",
+    "Purchase or contract permits mail (Canada)",
+    "CASL 10(10)(a)-(d)",
+)
+CASL_INQUIRY_MONTHS: Final = N(
+    "CASL_INQUIRY_MONTHS", 6, "months", "CONSENT-CASL-6M", "Inquiry permits mail (Canada)", "CASL 10(10)(e)"
+)
+CASL_ENBR_MONTHS: Final = N(
+    "CASL_ENBR_MONTHS", 24, "months", "CONSENT-CASL-ENBR", "Membership or gift permits mail (Canada)", "CASL 10(13)"
+)
+CASL_EARLY_H: Final = N(
+    "CASL_EARLY_H", 14, "hours", "CONSENT-CASL-2Y", "Implied consent ends earlier than its anniversary by"
+)
+IDLE_SKIP_MONTHS: Final = N(
+    "IDLE_SKIP_MONTHS", 24, "months", "CONSENT-STALE", "Without any mail a permission lapses after"
+)
+NEVER_MAILED_HOLD_MONTHS: Final = N(
+    "NEVER_MAILED_HOLD_MONTHS", 12, "months", "CONSENT-STALE", "A never used permission is looked at after"
+)
+FR_LAST_CONTACT_MONTHS: Final = N(
+    "FR_LAST_CONTACT_MONTHS", 36, "months", "CONSENT-STALE", "Without sign of life a permission ends (France)", "CNIL"
+)
+US_CUSTOMER_MONTHS: Final = N(
+    "US_CUSTOMER_MONTHS", 24, "months", "CONSENT-BASIS", "A customer relation counts (United States)"
+)
+
+# --- Freshness of what we look up
+REGISTER_MAX_AGE_D: Final = N("REGISTER_MAX_AGE_D", 7, "days", "REG-EU-7-2", "Opt-out registers may be old by")
+WIRELESS_MAX_AGE_D: Final = N("WIRELESS_MAX_AGE_D", 30, "days", "REG-US-WIRELESS", "Wireless domain list may be old by")
+DOMAIN_AUTH_MAX_AGE_H: Final = N("DOMAIN_AUTH_MAX_AGE_H", 24, "hours", "SEND-RECHECK", "Domain checks may be old by")
+TEMPFAIL_GRACE_H: Final = N(
+    "TEMPFAIL_GRACE_H", 24, "hours", "SEND-RECHECK", "A silent name server keeps the last good answer"
+)
+REPLY_CONFIRMED_D: Final = N("REPLY_CONFIRMED_D", 180, "days", "ID-REPLY-TO", "A confirmed reply mailbox counts for")
+
+# --- Answers, cases, appeals (BD: business days)
+PROOF_DEADLINE_BD: Final = N("PROOF_DEADLINE_BD", 3, "business days", "CONSENT-PROOF", "Time to show proof of consent")
+TENANT_ANSWER_BD: Final = N(
+    "TENANT_ANSWER_BD", 5, "business days", "ABUSE-RESPONSE", "Time of a customer to answer a warning"
+)
+CASE_FIRST_LOOK_BD: Final = N("CASE_FIRST_LOOK_BD", 1, "business day", "ABUSE-RESPONSE", "First look at a report")
+CASE_DECIDE_D: Final = N("CASE_DECIDE_D", 7, "days", "ABUSE-RESPONSE", "Decision on a report")
+CASE_MAX_D: Final = N("CASE_MAX_D", 14, "days", "ABUSE-RESPONSE", "Decision on a report, at the latest")
+URGENT_H: Final = N("URGENT_H", 4, "hours", "ABUSE-RESPONSE", "First look at fraud, threats and phishing")
+APPEAL_OPEN_MONTHS: Final = N(
+    "APPEAL_OPEN_MONTHS",
+    6,
+    "months",
+    "ABUSE-APPEAL",
+    "A decision can be appealed for",
+    "Regulation 2022/2065 art 20(1)",
+)
+APPEAL_DECIDE_D: Final = N("APPEAL_DECIDE_D", 14, "days", "ABUSE-APPEAL", "Answer to an appeal")
+APPEAL_SUSPENDED_BD: Final = N(
+    "APPEAL_SUSPENDED_BD", 3, "business days", "ABUSE-APPEAL", "Answer to an appeal of a suspended customer"
+)
+TERMINATION_NOTICE_D: Final = N(
+    "TERMINATION_NOTICE_D", 30, "days", "ABUSE-RESPONSE", "Notice before an account ends, serious cases apart"
+)
+DENYLIST_MONTHS: Final = N("DENYLIST_MONTHS", 24, "months", "ABUSE-RESPONSE", "A blocked customer may not return for")
+
+# --- Complaints: L is a lower 95 % bound of the rate, C a count of distinct complainants
+L_NOTICE: Final = N("L_NOTICE", 0.0008, "share", "ABUSE-RATES", "Complaint rate that brings advice")
+L_WARN: Final = N("L_WARN", 0.0010, "share", "ABUSE-RATES", "Complaint rate that suggests a warning")
+L_REPEAT: Final = N(
+    "L_REPEAT", 0.0020, "share", "ABUSE-RATES", "Complaint rate in two windows that suggests suspension"
+)
+L_SUSPEND: Final = N("L_SUSPEND", 0.0030, "share", "ABUSE-RATES", "Complaint rate that suggests suspension")
+L_PAUSE: Final = N("L_PAUSE", 0.0010, "share", "ABUSE-RATES", "Complaint rate (two-sided bound) that pauses sending")
+C_WARN: Final = N("C_WARN", 3, "people", "ABUSE-RATES", "Complaints needed for a warning")
+C_BREAKER: Final = N("C_BREAKER", 4, "people", "ABUSE-RATES", "Complaints needed for an automatic pause")
+C_SUSPEND: Final = N("C_SUSPEND", 6, "people", "ABUSE-RATES", "Complaints needed for a suspension")
+N_MIN: Final = N("N_MIN", 500, "messages", "ABUSE-RATES", "Messages before a rate is judged")
+Z: Final = N("Z", 1.645, "", "ABUSE-RATES", "Wilson bound, one-sided 95 %: z")
+Z_TWO_SIDED: Final = N("Z_TWO_SIDED", 1.96, "", "ABUSE-RATES", "Wilson bound of the automatic pause: z")
+
+# --- Bounces
+HB_NOTICE: Final = N("HB_NOTICE", 0.02, "share", "BOUNCE-RATES", "Dead addresses that bring advice")
+HB_WARN: Final = N("HB_WARN", 0.03, "share", "BOUNCE-RATES", "Dead addresses that suggest a warning")
+HB_PAUSE: Final = N("HB_PAUSE", 0.05, "share", "BOUNCE-RATES", "Dead addresses that pause a campaign")
+HB_SUSPEND: Final = N("HB_SUSPEND", 0.10, "share", "BOUNCE-RATES", "Dead addresses that suggest suspension")
+HB_N_MIN: Final = N("HB_N_MIN", 200, "messages", "BOUNCE-RATES", "Attempts before dead addresses are judged")
+FULL_EVENTS: Final = N("FULL_EVENTS", 3, "times", "BOUNCE-SOFT", "Full mailbox before we stop for a while")
+SOFT_EVENTS: Final = N("SOFT_EVENTS", 5, "times", "BOUNCE-SOFT", "Failures in a row before we stop for a while")
+SOFT_SUPPRESS_D: Final = N("SOFT_SUPPRESS_D", 180, "days", "BOUNCE-SOFT", "We stop for")
+RETRY_MAX_H: Final = N("RETRY_MAX_H", 48, "hours", "BOUNCE-RETRY", "We try again for")
+UNSUB_NOTICE: Final = N("UNSUB_NOTICE", 0.01, "share", "ABUSE-RATES", "Unsubscribe rate that brings advice")
+RENDER_PAUSE_SHARE: Final = N(
+    "RENDER_PAUSE_SHARE", 0.01, "share", "SEND-BREAKER", "Unwritable messages that pause a campaign"
+)
+RENDER_PAUSE_COUNT: Final = N(
+    "RENDER_PAUSE_COUNT", 50, "messages", "SEND-BREAKER", "Unwritable messages that pause a campaign"
+)
+
+# --- Lists
+LIST_FIRST_HOLD: Final = N("LIST_FIRST_HOLD", 5000, "rows", "SRC-SIZE-JUMP", "A first list is looked at above")
+LIST_JUMP_FACTOR: Final = N(
+    "LIST_JUMP_FACTOR", 10, "times", "SRC-SIZE-JUMP", "A list is looked at when bigger than the last by"
+)
+LIST_ROLE_SHARE: Final = N("LIST_ROLE_SHARE", 0.02, "share", "SRC-PATTERN", "Function mailboxes that hold a list")
+LIST_DEAD_DOMAIN_SHARE: Final = N(
+    "LIST_DEAD_DOMAIN_SHARE", 0.03, "share", "SRC-PATTERN", "Dead domains that hold a list"
+)
+LIST_OVERLAP_SHARE: Final = N(
+    "LIST_OVERLAP_SHARE", 0.20, "share", "SRC-PATTERN", "Addresses that strangers also have, holding a list"
+)
+LIST_SUPPRESSED_SHARE: Final = N(
+    "LIST_SUPPRESSED_SHARE", 0.10, "share", "SRC-PATTERN", "Do-not-mail addresses that hold a list"
+)
+LIST_INVALID_SHARE: Final = N("LIST_INVALID_SHARE", 0.10, "share", "SRC-PATTERN", "Wrong addresses that refuse a list")
+LIST_SAME_DATE_SHARE: Final = N(
+    "LIST_SAME_DATE_SHARE", 0.90, "share", "SRC-PATTERN", "Equal consent dates that hold a list"
+)
+LIST_SAME_DATE_MIN: Final = N("LIST_SAME_DATE_MIN", 1000, "rows", "SRC-PATTERN", "Rows before equal dates are judged")
+
+# --- Messages
+HTML_WARN_KB: Final = N("HTML_WARN_KB", 90, "KB", "CONTENT-SIZE", "HTML size that brings advice")
+HTML_MAX_KB: Final = N("HTML_MAX_KB", 100, "KB", "CONTENT-SIZE", "HTML size, at most")
+MSG_MAX_KB: Final = N("MSG_MAX_KB", 500, "KB", "CONTENT-SIZE", "Message size, at most")
+LINE_MAX: Final = N("LINE_MAX", 998, "octets", "CONTENT-SIZE", "Line length, at most", "RFC 5322 section 2.1.1")
+LOCALPART_MAX: Final = N(
+    "LOCALPART_MAX", 64, "octets", "SRC-SYNTAX", "Local part, at most", "RFC 5321 section 4.5.3.1.1"
+)
+DKIM_MIN_BITS: Final = N("DKIM_MIN_BITS", 2048, "bits", "ID-DKIM", "Signing key, at least", "RFC 8301")
+DKIM_X_DAYS: Final = N("DKIM_X_DAYS", 10, "days", "ID-DKIM", "A signature counts for")
+FOOTER_MIN_PX: Final = N("FOOTER_MIN_PX", 9, "px", "CANSPAM-POSTAL-ADDRESS", "Address and unsubscribe: size, at least")
+FOOTER_MIN_CONTRAST: Final = N(
+    "FOOTER_MIN_CONTRAST", 3.0, "to 1", "CANSPAM-POSTAL-ADDRESS", "Address and unsubscribe: contrast, at least"
+)
+TEXT_MIN_SHARE: Final = N(
+    "TEXT_MIN_SHARE", 0.5, "share", "CONTENT-TEXTPART", "Words of the page that the text part has"
+)
+HIDDEN_MAX_CHARS: Final = N("HIDDEN_MAX_CHARS", 200, "characters", "CONTENT-HIDDEN", "Hidden text, at most")
+MERGE_SAMPLES: Final = N("MERGE_SAMPLES", 20, "people", "CONTENT-MERGE", "Messages written for trial before a check")
+TEST_SENDS_PER_H: Final = N("TEST_SENDS_PER_H", 20, "an hour", "SEND-RAMP", "Test messages to oneself")
+TYPED_COUNT_ABOVE: Final = N("TYPED_COUNT_ABOVE", 1000, "people", "SEND-CONFIRM", "The number of people is typed above")
+WARNED_VOLUME_SHARE: Final = N("WARNED_VOLUME_SHARE", 0.5, "share", "ABUSE-RESPONSE", "Allowance left after a warning")
+
+# --- How long things are kept
+RET_EVIDENCE_Y: Final = N(
+    "RET_EVIDENCE_Y", 5, "years", "DATA-RETENTION", "Statements, checks, decisions after last use"
+)
+RET_SENDLOG_MONTHS: Final = N("RET_SENDLOG_MONTHS", 24, "months", "DATA-RETENTION", "Who got which message")
+RET_RAW_D: Final = N("RET_RAW_D", 180, "days", "DATA-RETENTION", "Raw mail that came back")
+RET_SMTP_D: Final = N("RET_SMTP_D", 90, "days", "DATA-RETENTION", "Logs of mail and web servers")
+RET_CASE_Y: Final = N("RET_CASE_Y", 3, "years", "DATA-RETENTION", "Cases after they close")
+RET_SUPPRESSION: Final = N(
+    "RET_SUPPRESSION",
+    "for ever, as a keyed hash",
+    "",
+    "DATA-RETENTION",
+    "The do-not-mail list",
+    "GDPR 21(3), unconfirmed",
+)
+
+NUMBERS: Final[tuple[Number, ...]] = tuple(_numbers)
