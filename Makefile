@@ -2,7 +2,8 @@
 # ARGS passes arguments on: make test ARGS="campaigns -k retry", make manage ARGS="createsuperuser".
 
 PYTHON ?= python3
-LOCAL = @$(PYTHON) -m sendserver.local
+# -E: a PYTHONPATH or PYTHONHOME of the caller is for another project.
+LOCAL = @$(PYTHON) -E -m sendserver.local
 
 .PHONY: run reset test check manage mutants
 

@@ -23,7 +23,7 @@ def suitable_python() -> "str | None":
     """Return a Python of a supported version that can make environments, this one first; None without one."""
     for candidate in [sys.executable, "python3.13", "python3.12", "python3.11", "python3"]:
         try:
-            if subprocess.call([candidate, "-c", PROBE], stderr=subprocess.DEVNULL) == 0:
+            if subprocess.call([candidate, "-E", "-c", PROBE], stderr=subprocess.DEVNULL) == 0:
                 return candidate
         except OSError:
             continue

@@ -37,7 +37,10 @@ def main(arguments: Sequence[str]) -> int:
         complain(USAGE)
         return 2
     try:
-        return command(config.read(os.environ), list(arguments[1:]))
+        settings = config.read(os.environ)
+        for name in set(os.environ) - set(settings.environ):
+            del os.environ[name]  # libraries of ours read the environment too: PGOPTIONS
+        return command(settings, list(arguments[1:]))
     except LauncherError as error:
         complain(f"\nSendserver: {error}")
         return 1

@@ -1,26 +1,24 @@
 """What the launcher prints. A terminal that went away is no reason to stop."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 
 
 def say(text: str = "") -> None:
     """Print one line at once."""
-    try:
+    with contextlib.suppress(OSError):  # the terminal was closed; SIGHUP says so too
         print(text, flush=True)
-    except OSError:  # the terminal was closed; SIGHUP says so too
-        pass
 
 
 def complain(text: str) -> None:
     """Print one line to the error output at once."""
-    with suppress(OSError):
+    with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 
-@contextmanager
+@contextlib.contextmanager
 def step(text: str) -> Iterator[None]:
     """Print what is being done, and afterwards how many seconds it took."""
     begun = time.monotonic()

@@ -1,5 +1,6 @@
 """The two services of one machine, as one thing to start and stop. Used by the launcher and by the test plugin."""
 
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +20,15 @@ class Services:
     superuser_url: str = field(default="", repr=False)
     redis_url: str = field(default="", repr=False)
     processes: list[tuple[subprocess.Popen[bytes], Spec]] = field(default_factory=list)
+    throw_away: list[Path] = field(default_factory=list)  # folders of tests' data that lie outside of theirs
 
     def stop(self) -> None:
         """Stop what was started, the last first. Idempotent."""
         while self.processes:
             process, spec = self.processes.pop()
             end(process, spec)
+        while self.throw_away:
+            shutil.rmtree(self.throw_away.pop(), ignore_errors=True)
 
 
 def start_services(var: Path, *, durable: bool, max_connections: int = MAX_CONNECTIONS) -> Services:
@@ -47,6 +51,9 @@ def start_services(var: Path, *, durable: bool, max_connections: int = MAX_CONNE
 def start_postgres(services: Services, var: Path, *, durable: bool, max_connections: int = MAX_CONNECTIONS) -> None:
     """Make, start and provision PostgreSQL, and note its URLs in `services`."""
     server = postgres.find(var)
+    home = server.data.parents[1]
+    if not durable and home != var:
+        services.throw_away.append(home)
     postgres.make(server, durable=durable)
     postgres.end_leftover(server)
     process, spec, port = postgres.start(server, durable=durable, max_connections=max_connections)

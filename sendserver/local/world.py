@@ -4,13 +4,16 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sendserver.local import keys, ports
 from sendserver.local.config import Config
 from sendserver.local.errors import LauncherError
 from sendserver.local.instance import MARK
 from sendserver.local.processes import Spec
-from sendserver.local.services import Services
+
+if TYPE_CHECKING:  # at run time it needs packages that may not be installed yet
+    from sendserver.local.services import Services
 
 RELAYS = ("RELAY_1_URL", "RELAY_2_URL")
 RELAY_NAMES = ("out1.sendserver.example", "out2.sendserver.example")
@@ -51,7 +54,7 @@ def is_local(environ: Mapping[str, str]) -> bool:
     return not named
 
 
-def environment(config: Config, services: Services, local: LocalPorts) -> dict[str, str]:
+def environment(config: Config, services: "Services", local: LocalPorts) -> dict[str, str]:
     """Return what every process of ours gets: the caller's environment, the services, the keys.
 
     What the operator set himself wins over what is made here.
