@@ -25,6 +25,7 @@ class RelayConfig:
     signs: bool  # True: the relay signs with DKIM, the portal does not
     rate: float  # messages a second, 0 for no limit
     log_file: str  # Postfix log for resolving doubt, empty when not readable
+    addresses: tuple[str, ...] = ()  # public IP addresses it sends from, printed for postmasters
 
     @property
     def key(self) -> str:
@@ -38,7 +39,7 @@ class RelayConfig:
 
     @classmethod
     def from_url(cls, number: int, url: str) -> RelayConfig:
-        """Parse `smtp[s]://user:password@host:port?name=&tls=&ca=&signs=on&rate=&log=`."""
+        """Parse `smtp[s]://user:password@host:port?name=&tls=&ca=&signs=on&rate=&log=&ips=a,b`."""
         parts = urlsplit(url)
         query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
         host = parts.hostname or "127.0.0.1"
@@ -58,4 +59,5 @@ class RelayConfig:
             signs=query.get("signs", "off") == "on",
             rate=float(query.get("rate", "0")),
             log_file=query.get("log", ""),
+            addresses=tuple(ip for ip in query.get("ips", "").split(",") if ip),
         )
