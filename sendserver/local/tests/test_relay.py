@@ -276,9 +276,8 @@ def test_manners_are_told_by_the_address_alone() -> None:
     assert set(acts) == {"click", "leave", ""}
 
 
-@pytest.mark.slow
-def test_both_together_take_a_thousand_a_second(running: Running) -> None:
-    """Four connections with pipelining, 500 messages each; measured far above, so that a busy machine passes too."""
+def test_many_at_once_over_both(running: Running) -> None:
+    """Four connections with pipelining, 500 messages each, in a few seconds; alone it takes over 1,000 a second."""
     body = MESSAGE + b"x" * 76 + b"\r\n" + (b"y" * 76 + b"\r\n") * 200  # 16 kB, an ordinary newsletter
     one = b"MAIL FROM:<b.1@b.larkfield.example>\r\nRCPT TO:<ada@quiet.example>\r\nDATA\r\n"
 
@@ -302,5 +301,4 @@ def test_both_together_take_a_thousand_a_second(running: Running) -> None:
         thread.join()
     seconds = time.perf_counter() - begun
     assert len(running.lines(1)) + len(running.lines(2)) == 2000
-    print(f"{2000 / seconds:.0f} messages a second")
     assert seconds < 20
