@@ -38,7 +38,7 @@ class Number:
 _numbers: list[Number] = []
 
 
-def _number(id: str, value: Value, unit: str, rule: str, name: str, source: str = "OURS") -> Value:  # noqa: A002, PLR0913
+def _number(id: str, value: Value, unit: str, rule: str, name: str, source: str = "OURS") -> Value:  # noqa: PLR0913
     _numbers.append(Number(id, name, value, unit, rule, source))
     return value
 
@@ -183,6 +183,22 @@ LIST_SAME_DATE_SHARE: Final = N(
 )
 LIST_SAME_DATE_MIN: Final = N("LIST_SAME_DATE_MIN", 1000, "rows", "SRC-PATTERN", "Rows before equal dates are judged")
 
+LIST_BAD_DATE_SHARE: Final = N("LIST_BAD_DATE_SHARE", 0.05, "share", "SRC-PATTERN", "Impossible sign-up dates that hold a list")
+ATTESTATION_ADDS_MONTHS: Final = N(
+    "ATTESTATION_ADDS_MONTHS", 12, "months", "SRC-PROHIBITED", "A statement covers single people added for"
+)
+UPLOAD_COLUMNS: Final = N("UPLOAD_COLUMNS", 200, "columns", "UPLOAD-LIMITS", "Columns of an uploaded file, at most")
+UPLOAD_ROWS: Final = N("UPLOAD_ROWS", 5_000_000, "rows", "UPLOAD-LIMITS", "Rows of an uploaded file, at most")
+UPLOAD_CELL_KB: Final = N("UPLOAD_CELL_KB", 64, "KB", "UPLOAD-LIMITS", "One cell of an uploaded file, at most")
+UPLOAD_LINE_KB: Final = N("UPLOAD_LINE_KB", 1024, "KB", "UPLOAD-LIMITS", "One row of an uploaded file, at most")
+XLSX_MEMBERS: Final = N("XLSX_MEMBERS", 500, "parts", "UPLOAD-LIMITS", "Parts inside an Excel file, at most")
+XLSX_RATIO: Final = N("XLSX_RATIO", 100, "times", "UPLOAD-LIMITS", "An Excel file may unpack to")
+XLSX_INFLATED_MB: Final = N("XLSX_INFLATED_MB", 200, "MB", "UPLOAD-LIMITS", "An Excel file unpacked, at most")
+UPLOAD_PROBLEMS_KEPT: Final = N(
+    "UPLOAD_PROBLEMS_KEPT", 50_000, "rows", "UPLOAD-LIMITS", "Rows with a problem that are listed one by one"
+)
+LIST_CHECK_H: Final = N("LIST_CHECK_H", 4, "working hours", "SRC-SIZE-JUMP", "Our staff usually looks at a list within")
+
 # --- Messages
 HTML_WARN_KB: Final = N("HTML_WARN_KB", 90, "KB", "CONTENT-SIZE", "HTML size that brings advice")
 HTML_MAX_KB: Final = N("HTML_MAX_KB", 100, "KB", "CONTENT-SIZE", "HTML size, at most")
@@ -205,6 +221,21 @@ MERGE_SAMPLES: Final = N("MERGE_SAMPLES", 20, "people", "CONTENT-MERGE", "Messag
 TEST_SENDS_PER_H: Final = N("TEST_SENDS_PER_H", 20, "an hour", "SEND-RAMP", "Test messages to oneself")
 TYPED_COUNT_ABOVE: Final = N("TYPED_COUNT_ABOVE", 1000, "people", "SEND-CONFIRM", "The number of people is typed above")
 WARNED_VOLUME_SHARE: Final = N("WARNED_VOLUME_SHARE", 0.5, "share", "ABUSE-RESPONSE", "Allowance left after a warning")
+
+# --- Strikes and the abuse desk
+STRIKE_D: Final = N("STRIKE_D", 90, "days", "ABUSE-RESPONSE", "A strike counts for")
+SUSPENSIONS_BLOCK: Final = N("SUSPENSIONS_BLOCK", 3, "times", "ABUSE-RESPONSE", "Suspensions that suggest a block")
+SUSPENSIONS_MONTHS: Final = N("SUSPENSIONS_MONTHS", 12, "months", "ABUSE-RESPONSE", "Suspensions are counted over")
+CLEAN_CAMPAIGNS: Final = N("CLEAN_CAMPAIGNS", 2, "campaigns", "ABUSE-RESPONSE", "Clean campaigns that end a warning")
+JUDGED_D: Final = N("JUDGED_D", 7, "days", "ABUSE-RATES", "Rates of an organization are counted over")
+REPORT_MAX_KB: Final = N("REPORT_MAX_KB", 1024, "KB", "ABUSE-CONTACT", "Source of a reported message, at most")
+REPORTS_PER_NETWORK: Final = N("REPORTS_PER_NETWORK", 20, "an hour", "ABUSE-CONTACT", "Reports from one network")
+REPORTS_PER_ADDRESS: Final = N("REPORTS_PER_ADDRESS", 5, "a day", "ABUSE-CONTACT", "Reports that name one address")
+INSPECTIONS_PER_NETWORK: Final = N("INSPECTIONS_PER_NETWORK", 120, "an hour", "ABUSE-CONTACT", "Header checks from one network")
+LOOKUPS_PER_NETWORK: Final = N("LOOKUPS_PER_NETWORK", 30, "an hour", "ABUSE-CONTACT", "Look-ups of a report from one network")
+LETTERS_PER_ADDRESS: Final = N("LETTERS_PER_ADDRESS", 3, "a day", "ABUSE-CONTACT", "Letters about reports to one address")
+BURST_REPORTS: Final = N("BURST_REPORTS", 5, "an hour", "ABUSE-RATES", "Reports from one network that count as one")
+CLAIM_LOCK_MIN: Final = N("CLAIM_LOCK_MIN", 30, "minutes", "ABUSE-RESPONSE", "A case stays with the person who took it for")
 
 # --- How long things are kept
 RET_EVIDENCE_Y: Final = N(

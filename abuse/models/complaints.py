@@ -55,6 +55,9 @@ class Complaint(models.Model):
     stopped_at = models.DateTimeField(null=True, blank=True)  # the reporter's address was suppressed
     network = models.CharField(max_length=49, blank=True)  # prefix the report came from, for limits
     received_at = models.DateTimeField()
+    event_id = models.BigIntegerField(null=True, blank=True, unique=True)  # the feedback-loop event behind it
+    inbound_id = models.BigIntegerField(null=True, blank=True, unique=True)  # the mail to the abuse desk behind it
+    withdrawn_at = models.DateTimeField(null=True, blank=True)  # the reporter took it back; never counts then
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["organization", "-received_at"], name="complaint_by_organization")]

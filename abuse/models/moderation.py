@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 
 from accounts.models import Organization
+from accounts.tenancy import OrgQuerySet
 
 
 class CaseState(models.TextChoices):
@@ -36,6 +37,8 @@ class Case(models.Model):
     claimed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     claimed_at = models.DateTimeField(null=True, blank=True)
     decided_at = models.DateTimeField(null=True, blank=True)
+
+    objects = OrgQuerySet["Case"].as_manager()
 
     class Meta:
         constraints: ClassVar = [
@@ -114,6 +117,8 @@ class Decision(models.Model):
     previous_hash = models.BinaryField(max_length=32)
     record_hash = models.BinaryField(max_length=32, unique=True)
 
+    objects = OrgQuerySet["Decision"].as_manager()
+
     def __str__(self) -> str:
         return f"{self.kind} {self.reference}"
 
@@ -137,6 +142,8 @@ class Appeal(models.Model):
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
     reason = models.TextField(max_length=8000, blank=True)
+
+    objects = OrgQuerySet["Appeal"].as_manager()
 
     def __str__(self) -> str:
         return f"appeal against {self.decision.reference}"
