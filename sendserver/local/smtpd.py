@@ -11,7 +11,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
 MAX_SIZE = 26_214_400  # octets of one message, announced with SIZE
 MAX_LINE = 2048  # octets of a command; 512 of RFC 5321 section 4.5.3.1.4 plus room for the parameters of DSN
@@ -71,8 +71,7 @@ class Conversation(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self.peer = str((transport.get_extra_info("peername") or ("127.0.0.1",))[0])
         self.loop = asyncio.get_running_loop()
         self.last = self.loop.time()
