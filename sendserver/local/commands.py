@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sendserver.local import bootstrap, checking, config, supervisor, world
+from sendserver.local import bootstrap, checking, config, places, supervisor, world
 from sendserver.local.config import Config
 from sendserver.local.console import complain, say
 from sendserver.local.errors import LauncherError
@@ -103,9 +103,9 @@ def reset(settings: Config, arguments: list[str]) -> int:
 
 def _data_of(var: Path) -> list[Path]:
     """Return what reset removes; PostgreSQL's data may live elsewhere (see `places`)."""
-    note = var / "postgres-home"
-    elsewhere = [Path(note.read_text(encoding="utf-8").rstrip("\n")) / "postgres"] if note.exists() else []
-    return elsewhere + [path for path in var.iterdir() if path.name not in KEPT_BY_RESET]
+    inside = [path for path in var.iterdir() if path.name not in KEPT_BY_RESET]
+    home = places.remembered_home(var)
+    return inside if home == var else [home / "postgres", *inside]
 
 
 def _remove(path: Path) -> None:

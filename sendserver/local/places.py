@@ -19,6 +19,7 @@ from sendserver.local.errors import LauncherError
 from sendserver.local.processes import User
 
 NOBODY = 65534
+NOTE = "postgres-home"  # in VAR_DIR: where the data went when it could not stay there
 # After VAR_DIR: kept over a reboot first, noexec last to be hoped for.
 ROOTS_OPEN_PLACES = (Path("/var/lib"), Path("/opt"), Path("/var/tmp"), Path("/tmp"))
 
@@ -90,19 +91,24 @@ def reaches(folder: Path, user: User | None) -> bool:
 
 
 def candidates(var: Path) -> Iterator[Path]:
-    """Yield folders of our own, VAR_DIR's first, made on the way (0711) and owned by us."""
+    """Yield VAR_DIR, then, as root, folders of our own in open places, made on the way (0711)."""
+    if _is_ours(var):
+        _open_to_pass(var)
+    yield var
     tag = hashlib.sha256(os.fsencode(var.resolve())).hexdigest()[:12]
-    places = [var]
-    if os.geteuid() == 0:
-        places += [root / f"sendserver-{tag}" for root in ROOTS_OPEN_PLACES]
-    for place in places:
+    for root in ROOTS_OPEN_PLACES if os.geteuid() == 0 else ():
+        place = root / f"sendserver-{tag}"
         try:
             place.mkdir(mode=0o711, exist_ok=True)
-            if place.lstat().st_uid == os.geteuid() and not place.is_symlink():
-                _open_to_pass(place)
-                yield place
         except OSError:
             continue
+        if _is_ours(place):  # in /tmp anybody may have been here first
+            _open_to_pass(place)
+            yield place
+
+
+def _is_ours(folder: Path) -> bool:
+    return folder.lstat().st_uid == os.geteuid() and not folder.is_symlink()
 
 
 def _open_to_pass(ours: Path) -> None:
@@ -111,22 +117,37 @@ def _open_to_pass(ours: Path) -> None:
         ours.chmod(ours.stat().st_mode | 0o711)
 
 
+def remembered_home(var: Path) -> Path:
+    """Return the folder below which the data was put by an earlier start; VAR_DIR where nothing else was noted."""
+    note = var / NOTE
+    text = note.read_text(encoding="utf-8", errors="surrogateescape").rstrip("\n") if note.exists() else ""
+    return Path(text) if text else var
+
+
 def data_home(var: Path, user: User | None) -> Path:
-    """Return the folder below which the lowered user keeps his data; remembered in `var/postgres-home`."""
-    note = var / "postgres-home"
-    if note.exists():
-        remembered = Path(note.read_text(encoding="utf-8").rstrip("\n"))
-        if remembered.is_dir():
-            return remembered
+    """Return the folder below which the lowered user keeps his data; noted in VAR_DIR."""
+    remembered = remembered_home(var)
+    if remembered != var and remembered.is_dir():
+        return remembered
     for place in candidates(var):
         if reaches(place, user):
             if place != var:
-                note.write_text(f"{place}\n", encoding="utf-8")
+                _refuse_to_leave_data(var)
+                (var / NOTE).write_text(f"{place}\n", encoding="utf-8", errors="surrogateescape")
             return place
     raise LauncherError(
         "PostgreSQL may not run as root, and the user it would run as can enter neither VAR_DIR nor /var/lib, /opt, "
         "/var/tmp or /tmp. Set VAR_DIR to a folder that every user may enter."
     )
+
+
+def _refuse_to_leave_data(var: Path) -> None:
+    """A tree that was moved to where the lowered user cannot follow; a new, empty database would look like a loss."""
+    if (var / "postgres" / "data" / "PG_VERSION").exists():
+        raise LauncherError(
+            f"PostgreSQL may not run as root, and the user it runs as can no longer enter {var}, where its data is. "
+            f"Let every user pass the folders above (chmod o+x), or move {var} and set VAR_DIR."
+        )
 
 
 def bundled_programs() -> Path | None:

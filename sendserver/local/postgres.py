@@ -65,9 +65,7 @@ class Postgres:
 
 def find(var: Path) -> Postgres:
     """Return the server of `var`, not yet made or started. Raises LauncherError when none can run here."""
-    note = var / "postgres-home"
-    home = Path(note.read_text(encoding="utf-8").rstrip("\n")) if note.exists() else var
-    user = places.lowered_user(home / "postgres" / "data")
+    user = places.lowered_user(places.remembered_home(var) / "postgres" / "data")
     home = places.data_home(var, user)
     programs = places.usable_programs(var, user)
     version = places.runs([str(programs / "postgres"), "--version"], user)

@@ -33,10 +33,11 @@ def serve(config: Config, instance: Instance) -> int:
         supervisor.watch()
     except Stopped as stopped:
         say(f"\n  {stopped}: ending everything in order ...")
+        supervisor.end_all()
+        say("  Everything has ended.")
         return 0
     finally:
         supervisor.end_all()
-        say("  Everything has ended.")
 
 
 def begin(config: Config, supervisor: Supervisor) -> World:
