@@ -38,7 +38,9 @@ class Number:
 _numbers: list[Number] = []
 
 
-def _number(id: str, value: Value, unit: str, rule: str, name: str, source: str = "OURS") -> Value:  # noqa: PLR0913
+def _number(  # noqa: PLR0913, PLR0917
+    id: str, value: Value, unit: str, rule: str, name: str, source: str = "OURS"
+) -> Value:
     _numbers.append(Number(id, name, value, unit, rule, source))
     return value
 
@@ -183,7 +185,9 @@ LIST_SAME_DATE_SHARE: Final = N(
 )
 LIST_SAME_DATE_MIN: Final = N("LIST_SAME_DATE_MIN", 1000, "rows", "SRC-PATTERN", "Rows before equal dates are judged")
 
-LIST_BAD_DATE_SHARE: Final = N("LIST_BAD_DATE_SHARE", 0.05, "share", "SRC-PATTERN", "Impossible sign-up dates that hold a list")
+LIST_BAD_DATE_SHARE: Final = N(
+    "LIST_BAD_DATE_SHARE", 0.05, "share", "SRC-PATTERN", "Impossible sign-up dates that hold a list"
+)
 ATTESTATION_ADDS_MONTHS: Final = N(
     "ATTESTATION_ADDS_MONTHS", 12, "months", "SRC-PROHIBITED", "A statement covers single people added for"
 )
@@ -231,11 +235,19 @@ JUDGED_D: Final = N("JUDGED_D", 7, "days", "ABUSE-RATES", "Rates of an organizat
 REPORT_MAX_KB: Final = N("REPORT_MAX_KB", 1024, "KB", "ABUSE-CONTACT", "Source of a reported message, at most")
 REPORTS_PER_NETWORK: Final = N("REPORTS_PER_NETWORK", 20, "an hour", "ABUSE-CONTACT", "Reports from one network")
 REPORTS_PER_ADDRESS: Final = N("REPORTS_PER_ADDRESS", 5, "a day", "ABUSE-CONTACT", "Reports that name one address")
-INSPECTIONS_PER_NETWORK: Final = N("INSPECTIONS_PER_NETWORK", 120, "an hour", "ABUSE-CONTACT", "Header checks from one network")
-LOOKUPS_PER_NETWORK: Final = N("LOOKUPS_PER_NETWORK", 30, "an hour", "ABUSE-CONTACT", "Look-ups of a report from one network")
-LETTERS_PER_ADDRESS: Final = N("LETTERS_PER_ADDRESS", 3, "a day", "ABUSE-CONTACT", "Letters about reports to one address")
+INSPECTIONS_PER_NETWORK: Final = N(
+    "INSPECTIONS_PER_NETWORK", 120, "an hour", "ABUSE-CONTACT", "Header checks from one network"
+)
+LOOKUPS_PER_NETWORK: Final = N(
+    "LOOKUPS_PER_NETWORK", 30, "an hour", "ABUSE-CONTACT", "Look-ups of a report from one network"
+)
+LETTERS_PER_ADDRESS: Final = N(
+    "LETTERS_PER_ADDRESS", 3, "a day", "ABUSE-CONTACT", "Letters about reports to one address"
+)
 BURST_REPORTS: Final = N("BURST_REPORTS", 5, "an hour", "ABUSE-RATES", "Reports from one network that count as one")
-CLAIM_LOCK_MIN: Final = N("CLAIM_LOCK_MIN", 30, "minutes", "ABUSE-RESPONSE", "A case stays with the person who took it for")
+CLAIM_LOCK_MIN: Final = N(
+    "CLAIM_LOCK_MIN", 30, "minutes", "ABUSE-RESPONSE", "A case stays with the person who took it for"
+)
 
 # --- How long things are kept
 RET_EVIDENCE_Y: Final = N(

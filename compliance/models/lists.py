@@ -90,6 +90,8 @@ class ListMembership(models.Model):
     basis = models.CharField(max_length=24, choices=ConsentBasis.choices, blank=True)  # blank: not mailable
     consent_at = models.DateTimeField(null=True, blank=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)  # second step of a double opt-in
+    country = models.CharField(max_length=2, blank=True)  # as the upload declared it; the contact's own country wins
+    last_contact_at = models.DateTimeField(null=True, blank=True)  # last mail they got from this sender, where known
     source = models.CharField(max_length=200, blank=True)
     attestation = models.ForeignKey(
         "compliance.Attestation", models.DO_NOTHING, null=True, db_constraint=False, related_name="memberships"

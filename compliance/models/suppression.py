@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import ClassVar
 
 from django.db import models
@@ -24,6 +25,7 @@ class Suppression(models.Model):
     organization = models.ForeignKey(Organization, models.CASCADE, null=True, related_name="suppressions")
     address_hash = models.BinaryField(max_length=32)
     key_id = models.CharField(max_length=8)
+    act = models.UUIDField(default=uuid.uuid4)  # one act has a row for each key; they are lifted together
     reason = models.CharField(max_length=12, choices=Reason.choices)
     source = models.CharField(max_length=40)  # one_click, page, mailto, dsn, arf, abuse_form, staff, preferences
     delivery_id = models.BigIntegerField(null=True)  # the message that led here, when known

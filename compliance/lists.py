@@ -1,0 +1,107 @@
+"""Lists: made, counted, held, closed. Who on a list may be mailed is compliance.consent's answer, counted here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from accounts import audit
+from accounts.models import Organization, User
+from compliance.consent import country_sql, mailable_sql
+from compliance.models import ContactList, ListMembership
+from compliance.suppression import live_suppression_sql
+from sendserver.lib import clock
+
+_FROM = """
+FROM compliance_listmembership m
+JOIN compliance_contact c ON c.id = m.contact_id
+JOIN compliance_contactlist l ON l.id = m.contact_list_id
+WHERE l.organization_id = %(organization)s AND l.id = ANY(%(lists)s)
+"""
+
+
+def state_sql() -> str:
+    """Return a SQL expression over aliases m, c, l: why a person gets nothing now ('' if mailable)."""
+    suppressed = live_suppression_sql("c.address_hash", "c.organization_id")
+    return f"CASE WHEN {suppressed} THEN 'suppressed' ELSE {mailable_sql()} END"
+
+
+def open_lists(organization: Organization) -> QuerySet[ContactList]:
+    """Return the organization's lists that were not closed, newest first."""
+    return ContactList.objects.for_org(organization).filter(closed_at=None).order_by("-created_at", "-pk")
+
+
+def create_list(
+    organization: Organization, name: str, *, actor: User | None, topics: str = "", frequency: str = ""
+) -> ContactList:
+    """Return a new, empty list."""
+    with transaction.atomic():
+        made = ContactList.objects.create(
+            organization=organization, name=name.strip(), topics=topics.strip(), frequency=frequency.strip()
+        )
+        audit.record("list.created", actor=actor, organization=organization, subject=f"list:{made.uid}")
+    return made
+
+
+def close_list(contact_list: ContactList, *, actor: User) -> bool:
+    """Close a list, so that nobody is mailed through it; tell whether it was open. People stay on record."""
+    with transaction.atomic():
+        rows = ContactList.objects.filter(pk=contact_list.pk, closed_at=None)
+        if not rows.update(closed_at=clock.now()):
+            return False
+        organization = contact_list.organization
+        audit.record("list.closed", actor=actor, organization=organization, subject=f"list:{contact_list.uid}")
+    return True
+
+
+def recount(contact_list: ContactList) -> int:
+    """Write and return how many people are on the list."""
+    count = ListMembership.objects.filter(contact_list=contact_list).count()
+    ContactList.objects.filter(pk=contact_list.pk).update(people_count=count)
+    contact_list.people_count = count
+    return count
+
+
+def mailable_count(contact_list: ContactList) -> int:
+    """Return how many people of a list may be mailed now."""
+    return reason_counts([contact_list]).get(contact_list.pk, {}).get("", 0)
+
+
+def reason_counts(lists: Iterable[ContactList]) -> dict[int, dict[str, int]]:
+    """Return, for each list's key, how many people stand under each reason ("" is mailable). One query."""
+    rows = list(lists)
+    found: dict[int, dict[str, int]] = {row.pk: {} for row in rows}
+    if not rows:
+        return found
+    sql = f"SELECT l.id, {state_sql()} AS reason, count(*) {_FROM} GROUP BY 1, 2"
+    for pk, reason, count in _fetch(sql, rows):
+        found[pk][reason] = count
+    return found
+
+
+def country_counts(contact_list: ContactList) -> list[tuple[str, int, int]]:
+    """Return (country code, people, mailable) of a list, most people first; "" is unknown."""
+    sql = f"""SELECT place, count(*), count(*) FILTER (WHERE reason = '')
+      FROM (SELECT {country_sql()} AS place, {state_sql()} AS reason {_FROM}) AS person
+      GROUP BY place ORDER BY count(*) DESC, place"""  # noqa: S608 (own fragments only)
+    return [(place, people, mailable) for place, people, mailable in _fetch(sql, [contact_list])]
+
+
+def _fetch(sql: str, lists: list[ContactList]) -> list[tuple]:
+    values = {"organization": lists[0].organization_id, "lists": [row.pk for row in lists]}
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return list(cursor.fetchall())
+
+
+def record_mailed(membership_ids: list[int], at: datetime) -> int:
+    """Note that these memberships were mailed at `at`, so their permission does not fade (rules CONSENT-STALE)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE compliance_listmembership SET last_contact_at = GREATEST(last_contact_at, %s) WHERE id = ANY(%s)",
+            [at, membership_ids],
+        )
+        return int(cursor.rowcount)

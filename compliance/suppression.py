@@ -1,0 +1,167 @@
+"""The do-not-mail list: who must not be mailed, by one organization or by the whole platform.
+
+One call puts an address on it, one takes it off. It does not decide who is mailable otherwise (compliance.consent)
+and stops nothing by itself: planning, chunk fetch and pages join against LIVE_SUPPRESSION_SQL, so a row counts from
+the moment it commits (rules UNSUB-EFFECT).
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
+
+from accounts import audit
+from accounts.models import Organization, User
+from compliance import policy
+from compliance.errors import LiftRefusedError
+from compliance.models import Suppression
+from sendserver.lib import clock
+from sendserver.lib.addresses import AddressKey, suppression_hashes, suppression_key_id
+
+UNDO_WINDOW = timedelta(minutes=policy.UNSUB_UNDO_MIN)  # a slip on the unsubscribe page can be taken back this long
+UNDOABLE_SOURCES = ("page", "preferences")  # pressed by a person on a page; one_click and mailto are not
+
+# EXISTS test: true for an address that must not be mailed now. Fill in by .format(address_hash=..., organization=...),
+# both SQL expressions of the outer query, never values. Contains no percent sign, so it fits any parameter style.
+LIVE_SUPPRESSION_SQL = """EXISTS (
+  SELECT 1 FROM compliance_suppression live
+  WHERE live.address_hash = {address_hash}
+    AND (live.organization_id = {organization} OR live.organization_id IS NULL)
+    AND live.lifted_at IS NULL
+    AND (live.until IS NULL OR live.until > now()))"""
+
+# The stronger entry wins: for ever beats a date, and a one-click press can no longer be undone from the page.
+_INSERT = """
+INSERT INTO compliance_suppression
+  (organization_id, address_hash, key_id, act, reason, source, delivery_id, created_at, until, lifted_at, lifted_reason)
+SELECT %(organization)s, entry.hash, entry.key_id, %(act)s,
+       %(reason)s, %(source)s, %(delivery)s, %(now)s, %(until)s, NULL, ''
+FROM unnest(%(hashes)s::bytea[], %(key_ids)s::text[]) AS entry(hash, key_id)
+ON CONFLICT (organization_id, address_hash, reason) WHERE lifted_at IS NULL DO UPDATE SET
+  until = CASE WHEN compliance_suppression.until IS NULL OR excluded.until IS NULL THEN NULL
+               ELSE GREATEST(compliance_suppression.until, excluded.until) END,
+  source = CASE WHEN excluded.source = 'one_click' THEN excluded.source ELSE compliance_suppression.source END
+RETURNING id, key_id
+"""
+
+
+def live_suppression_sql(address_hash: str, organization: str) -> str:
+    """Return LIVE_SUPPRESSION_SQL for two SQL expressions, such as "c.address_hash" and "c.organization_id"."""
+    return LIVE_SUPPRESSION_SQL.format(address_hash=address_hash, organization=organization)
+
+
+def suppress(  # noqa: PLR0913 (one call for every way in)
+    address_key: AddressKey,
+    *,
+    organization: Organization | None,
+    reason: str,
+    source: str,
+    delivery_id: int | None = None,
+    until: datetime | None = None,
+    platform: bool = False,
+) -> Suppression:
+    """Put an address on the do-not-mail list and return its row; twice is the same as once.
+
+    `organization` None, or `platform`, means nobody on the platform may mail it. Every known key gets a row, so that
+    contacts hashed before and after a key rotation are both found (architecture rule 11).
+    """
+    row = _insert(address_key, organization, (reason, source, delivery_id, until))
+    if platform and organization is not None:
+        _insert(address_key, None, (reason, source, delivery_id, until))
+    return row
+
+
+def _insert(
+    key: AddressKey, organization: Organization | None, what: tuple[str, str, int | None, datetime | None]
+) -> Suppression:
+    reason, source, delivery_id, until = what
+    values = {
+        "organization": organization.pk if organization else None,
+        "hashes": suppression_hashes(key),
+        "key_ids": list(settings.SUPPRESSION_KEYS),
+        "act": uuid.uuid4(),
+        "reason": Suppression.Reason(reason).value,
+        "source": source,
+        "delivery": delivery_id,
+        "now": clock.now(),
+        "until": until,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, values)
+        ids = {key_id: pk for pk, key_id in cursor.fetchall()}
+    row = Suppression.objects.get(pk=ids[suppression_key_id()])
+    if len(ids) > 1:  # a key was added since the first time: rows of old and new keys become one act
+        Suppression.objects.filter(pk__in=ids.values()).update(act=row.act)
+    return row
+
+
+def live(organization: Organization | None) -> QuerySet[Suppression]:
+    """Return the rows in force for an organization, those of the whole platform included."""
+    in_force = Q(until=None) | Q(until__gt=clock.now())
+    return Suppression.objects.filter(in_force, Q(organization=organization) | Q(organization=None), lifted_at=None)
+
+
+def find(organization: Organization, address_key: AddressKey) -> list[Suppression]:
+    """Return the rows in force that keep an organization from mailing an address, newest first."""
+    rows = live(organization).filter(address_hash__in=suppression_hashes(address_key)).order_by("-created_at", "-pk")
+    return list({row.act: row for row in rows}.values())
+
+
+def is_suppressed(organization: Organization, address_key: AddressKey) -> bool:
+    """Tell whether the organization must not mail the address."""
+    return live(organization).filter(address_hash__in=suppression_hashes(address_key)).exists()
+
+
+def lift(suppression: Suppression, *, reason: str, actor: User | None) -> bool:
+    """Take one entry off the list, audited; tell whether it was still there.
+
+    Staff may lift anything with a reason, and the receiver's own new yes (`actor` None) as well. A sender may take
+    back only what a sender added: an unsubscribe, bounce or complaint is not its to lift (rules UNSUB-NO-RESURRECT).
+    """
+    if actor is not None and not actor.is_staff and suppression.reason != Suppression.Reason.OWNER:
+        raise LiftRefusedError("Only the person who said stop, or our staff, can lift this entry.")
+    if not reason.strip():
+        raise LiftRefusedError("Lifting an entry needs a reason.")
+    return _lift(suppression, reason, actor)
+
+
+@transaction.atomic
+def _lift(suppression: Suppression, reason: str, actor: User | None) -> bool:
+    rows = Suppression.objects.filter(act=suppression.act, lifted_at=None)
+    if not rows.update(lifted_at=clock.now(), lifted_reason=reason[:200]):
+        return False
+    audit.record(
+        "suppression.lifted",
+        actor=actor,
+        organization=suppression.organization,
+        subject=f"suppression:{suppression.pk}",
+        reason=reason,
+    )
+    return True
+
+
+def undo_unsubscribe(organization: Organization, address_key: AddressKey, *, delivery_id: int | None = None) -> bool:
+    """Take back an unsubscribe that the receiver pressed on our page within UNDO_WINDOW; tell whether it was.
+
+    Never after a one-click POST, and never while a complaint or objection stands (architecture, Decisions).
+    """
+    rows = find(organization, address_key)
+    if any(row.reason in (Suppression.Reason.COMPLAINT, Suppression.Reason.OBJECTION) for row in rows):
+        return False
+    fresh = [row for row in rows if _is_undoable(row, delivery_id)]
+    lifted = [lift(row, reason="The receiver took it back on the same page", actor=None) for row in fresh]
+    return any(lifted)
+
+
+def _is_undoable(row: Suppression, delivery_id: int | None) -> bool:
+    return (
+        row.reason == Suppression.Reason.UNSUBSCRIBE
+        and row.source in UNDOABLE_SOURCES
+        and row.organization_id is not None
+        and row.delivery_id == delivery_id
+        and row.created_at > clock.now() - UNDO_WINDOW
+    )
