@@ -165,7 +165,7 @@ class Answer:
 
 def judge(proposal: Proposal) -> Answer:
     """Return the answer of all registered rules; a rule that fails to run blocks (missing data never means pass)."""
-    from compliance.rules import registry  # noqa: PLC0415 (the rules import the dataclasses above)
+    from compliance.rules import registry
 
     checks = tuple(rule.check(proposal) for rule in registry())
     return Answer(worst(c.decision for c in checks), checks, proposal.content_sha256)

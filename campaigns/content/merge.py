@@ -18,8 +18,16 @@ from liquid.ast import BlockNode, ConditionalBlockNode, Node
 from liquid.builtin.content import ContentNode
 from liquid.builtin.expressions import BooleanExpression, FilteredExpression, Path
 from liquid.builtin.expressions import logical as ops
-from liquid.builtin.expressions.primitive import Blank, Empty, FalseLiteral, Nil, StringLiteral, TrueLiteral
-from liquid.builtin.expressions.primitive import FloatLiteral, IntegerLiteral
+from liquid.builtin.expressions.primitive import (
+    Blank,
+    Empty,
+    FalseLiteral,
+    FloatLiteral,
+    IntegerLiteral,
+    Nil,
+    StringLiteral,
+    TrueLiteral,
+)
 from liquid.builtin.output import OutputNode
 from liquid.builtin.tags.case_tag import CaseNode, MultiExpressionBlockNode
 from liquid.builtin.tags.comment_tag import CommentNode

@@ -35,15 +35,15 @@ def _line(raw: bytes) -> bytes:
     for place, octet in enumerate(raw):
         blank = octet == 32
         plain = octet in PLAIN or (blank and not previous_blank and place + 1 < len(raw))
-        token = chr(octet) if plain else f"={octet:02X}"
-        if len(row) + len(token) > LINE:
+        mark = chr(octet) if plain else f"={octet:02X}"
+        if len(row) + len(mark) > LINE:
             rows.append(row)
             row = ""
-        if not row and token == ".":
-            token = "=2E"
-        if not row and token == "F" and raw[place : place + 5] == b"From ":
-            token = "=46"
-        row += token
+        if not row and mark == ".":
+            mark = "=2E"
+        if not row and mark == "F" and raw[place : place + 5] == b"From ":
+            mark = "=46"
+        row += mark
         previous_blank = blank and plain
     rows.append(row)
     return "=\r\n".join(rows).encode()

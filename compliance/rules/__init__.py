@@ -69,7 +69,7 @@ class Rule:
 
 
 def rule(  # noqa: PLR0913
-    id: str,  # noqa: A002
+    id: str,
     *,
     version: int,
     label: str,
