@@ -36,6 +36,8 @@ class Delivery(models.Model):
             models.UniqueConstraint(fields=["campaign", "contact_id"], name="delivery_once"),
             models.UniqueConstraint(fields=["campaign", "seq"], name="delivery_seq_once"),
         ]
+        # A person's history, repeated bounces and data rights ask by contact.
+        indexes: ClassVar = [models.Index(fields=["contact_id"], name="delivery_by_contact")]
 
     def __str__(self) -> str:
         return f"delivery {self.pk}"
@@ -62,6 +64,7 @@ class Chunk(models.Model):
     owner_pid = models.PositiveIntegerField(null=True)
     owner_started = models.CharField(max_length=32, blank=True)  # process start time, against reused pids
     claims = models.PositiveSmallIntegerField(default=0)
+    reserved = models.PositiveIntegerField(default=0)  # of the day's allowance, while leased
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["campaign", "first_seq"], name="chunk_once")]

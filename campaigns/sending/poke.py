@@ -1,0 +1,35 @@
+"""Tell a lane that there is work. A poke may be lost or repeated: beat pokes again, the work stands in PostgreSQL."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from celery import current_app
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+log = logging.getLogger(__name__)
+
+
+def poke_after_commit(relay_keys: Iterable[str]) -> None:
+    """Poke each lane once the open transaction has committed; without one, at once."""
+    for key in sorted(set(relay_keys)):
+        transaction.on_commit(lambda key=key: poke(key))
+
+
+def poke(relay_key: str) -> None:
+    """Put "this relay has work" into the relay's queue; a broker that is away is not an error (beat pokes again)."""
+    _send("campaigns.run_lane", [relay_key], relay_key)
+
+
+def poke_inbound() -> None:
+    """Say that mail has come in."""
+    _send("campaigns.process_inbound", [], "inbound")
+
+
+def _send(task: str, arguments: list[str], queue: str) -> None:
+    try:
+        current_app.send_task(task, args=arguments, queue=queue, ignore_result=True, retry=False, expires=60)
+    except (OperationalError, OSError):
+        log.warning("no broker for a poke of %s", queue)
