@@ -304,7 +304,8 @@ _COMPLAINTS = Section(
 
 SECTIONS: Final = (_SPAM, _LISTS, _LAW, _MESSAGE, _SERVERS, _BEFORE, _COMPLAINTS)
 INTRODUCTION: Final = (
-    "Everyone who sends through {platform} agrees to this policy. Whether it was broken is decided by {platform}, at its "
+    "Everyone who sends through {platform} agrees to this policy. Whether it was broken is "
+    "decided by {platform}, at its "
     "own discretion and always with written reasons. We can then warn, suspend or block the sender."
 )
 

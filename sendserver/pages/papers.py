@@ -49,7 +49,8 @@ TERMS: Final = Paper(
             "service",
             "The service",
             (
-                "We carry your e-mail to people who asked you for it. It leaves from our two mail servers, and no other "
+                "We carry your e-mail to people who asked you for it. It leaves from our two mail servers, "
+                "and no other "
                 "way exists. We show you what our servers answered; whether somebody reads a message is not ours to "
                 "promise.",
             ),
@@ -62,7 +63,8 @@ TERMS: Final = Paper(
                 "You mail only people who gave you explicit permission, and can show how and when",
                 "You use no purchased, rented, third-party or harvested list",
                 "You keep to our Anti-Spam Policy, which is part of these terms",
-                "You keep your password and second factor to yourself, and every member of your team has an own account",
+                "You keep your password and second factor to yourself, and every member of your team has "
+                "an own account",
                 "You tell us when your name, address or responsible person changes",
             ),
         ),
@@ -82,7 +84,8 @@ TERMS: Final = Paper(
                 "warn, suspend or block you. Each measure names the facts, the rule, its length and who decided.",
                 f"You can appeal for {policy.APPEAL_OPEN_MONTHS} months. Somebody else decides, within "
                 f"{policy.APPEAL_DECIDE_D} days. The courts stay open to you.",
-                f"We end the contract with {policy.TERMINATION_NOTICE_D} days' notice. For fraud, a bought or harvested "
+                f"We end the contract with {policy.TERMINATION_NOTICE_D} days' notice. For fraud, a bought "
+                f"or harvested "
                 "list, a false statement, mail to people who said no, or a second account after a block we need not "
                 "wait.",
             ),
@@ -91,7 +94,8 @@ TERMS: Final = Paper(
             "data",
             "Data",
             (
-                "For the people on your lists you decide and we act on your instructions; the data-processing agreement "
+                "For the people on your lists you decide and we act on your instructions; the "
+                "data-processing agreement "
                 "says how. You can take your data with you at any time, and close your organization yourself.",
             ),
         ),
@@ -99,7 +103,8 @@ TERMS: Final = Paper(
             "end",
             "Ending it",
             (
-                "You can leave at any time. Statements you signed, decisions and the do-not-mail list stay as long as the "
+                "You can leave at any time. Statements you signed, decisions and the do-not-mail list stay "
+                "as long as the "
                 "Privacy Policy says, because other people rely on them.",
             ),
         ),
@@ -107,8 +112,8 @@ TERMS: Final = Paper(
             "changes",
             "Changes",
             (
-                "A new version gets a new number and a date. We ask you to accept it when you next sign in; until you do, "
-                "drafts and lists stay readable and nothing new is sent.",
+                "A new version gets a new number and a date. We write to you before it applies and ask you "
+                "to accept it.",
             ),
         ),
     ),
@@ -125,12 +130,14 @@ PROCESSING: Final = Paper(
             "subject",
             "Subject, length and kind of data",
             (
-                "We store your lists, check them, send your messages, and record what comes back, for as long as you are "
+                "We store your lists, check them, send your messages, and record what comes back, for as "
+                "long as you are "
                 "our customer.",
             ),
             (
                 "People: those on the lists you upload or collect through us",
-                "Data: e-mail address, name, country, further columns you choose, consent record, messages sent, answers "
+                "Data: e-mail address, name, country, further columns you choose, consent record, messages "
+                "sent, answers "
                 "of mail servers, unsubscribes and complaints",
                 "Not allowed: data of special categories (GDPR article 9)",
             ),
@@ -139,8 +146,10 @@ PROCESSING: Final = Paper(
             "instructions",
             "Your instructions",
             (
-                "We act on what you order in the portal and in this agreement. We tell you when an order would break data "
-                "protection law. For complaints, our do-not-mail list and the safety of the service we decide ourselves.",
+                "We act on what you order in the portal and in this agreement. We tell you when an order "
+                "would break data "
+                "protection law. For complaints, our do-not-mail list and the safety of the service we "
+                "decide ourselves.",
             ),
         ),
         Part(
@@ -163,8 +172,10 @@ PROCESSING: Final = Paper(
             "help",
             "Helping you with rights and duties",
             (
-                "Each message carries links to unsubscribe, to see why it came, and to complain. You can find, correct, "
-                "export and remove a person in the portal. After a breach we tell you without delay, at the latest within "
+                "Each message carries links to unsubscribe, to see why it came, and to complain. You can "
+                "find, correct, "
+                "export and remove a person in the portal. After a breach we tell you without delay, at "
+                "the latest within "
                 "48 hours of knowing it.",
             ),
         ),
@@ -172,14 +183,16 @@ PROCESSING: Final = Paper(
             "audit",
             "Checks",
             (
-                "We answer your questions about these measures, and let you or an auditor check them after agreeing a date.",
+                "We answer your questions about these measures, and let you or an auditor check them after "
+                "agreeing a date.",
             ),
         ),
         Part(
             "end",
             "At the end",
             (
-                "We delete or hand back your data, except what law or the rights of others oblige us to keep. The Privacy "
+                "We delete or hand back your data, except what law or the rights of others oblige us to "
+                "keep. The Privacy "
                 "Policy lists what and for how long.",
             ),
         ),

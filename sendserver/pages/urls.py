@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sendserver.pages import views
+from sendserver.pages import portal, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -21,5 +21,7 @@ urlpatterns = [
     path("stats/", views.stats, name="stats"),
     path(".well-known/security.txt", views.security_txt, name="security_txt"),
     path("robots.txt", views.robots, name="robots"),
+    path("portal/", portal.home, name="portal_home"),
+    path("portal/now/", portal.sending_now, name="portal_now"),
     path("healthz", views.healthz, name="healthz"),
 ]

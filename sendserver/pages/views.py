@@ -1,4 +1,4 @@
-"""Public pages that belong to nobody. No account, no organization; every figure comes from a policy module or a count."""
+"""Public pages that belong to nobody; every figure comes from a policy module or from a count."""
 
 from __future__ import annotations
 
