@@ -18,10 +18,9 @@ STANDINGS: Final[dict[str, tuple[str, str]]] = {
 # (word, colour class) of each campaign state; unknown states print their own name.
 CAMPAIGN_STATES: Final[dict[str, tuple[str, str]]] = {
     "draft": ("Draft", ""),
-    "waiting": ("Waiting for check", "is-warn"),
-    "waiting_for_check": ("Waiting for check", "is-warn"),
+    "held": ("Waiting for check", "is-warn"),
     "scheduled": ("Scheduled", "is-info"),
-    "planning": ("Sending", "is-info"),
+    "planning": ("Preparing", "is-info"),
     "sending": ("Sending", "is-info"),
     "paused": ("Paused", "is-warn"),
     "sent": ("Sent", "is-ok"),
