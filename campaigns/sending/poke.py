@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 
 from celery import current_app
 from django.db import transaction
@@ -15,7 +16,7 @@ log = logging.getLogger(__name__)
 def poke_after_commit(relay_keys: Iterable[str]) -> None:
     """Poke each lane once the open transaction has committed; without one, at once."""
     for key in sorted(set(relay_keys)):
-        transaction.on_commit(lambda key=key: poke(key))
+        transaction.on_commit(partial(poke, key))
 
 
 def poke(relay_key: str) -> None:

@@ -90,7 +90,7 @@ def _headers(message: EmailMessage, recipient: str) -> list[tuple[str, str]]:
         ("Date", extra.get("Date", formatdate(usegmt=False))),
         ("From", formataddr((name, address))),
         ("To", recipient),
-        ("Subject", message.subject),
+        ("Subject", str(message.subject)),
         ("Message-ID", extra.get("Message-ID", make_msgid(domain=settings.PLATFORM.mail_domain))),
     ]
     if message.reply_to:

@@ -1,0 +1,165 @@
+"""The final bytes of a campaign message: header block, compiled body, signatures (rules section 3).
+
+Customers choose words, From and Reply-To from their own lists; every other header is written here. Nothing is
+repaired silently: a control character in a value, a bare CR or LF or a line beyond 998 octets raises RenderError.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.header import Header
+from email.utils import formataddr, formatdate
+from typing import Final, Protocol
+
+from django.conf import settings
+
+from campaigns.errors import RenderError
+from campaigns.inbound.addresses import Links
+from campaigns.sending import dkim
+from campaigns.sending.smtp import Envelope
+from compliance import policy
+
+_GUARD: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)|\x00")  # rules 3.6: the cause of message smuggling
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_NAME_NOISE: Final = re.compile(r'[@<>"\\,;:()\[\]]')
+_LONG_LINE: Final = re.compile(rb"[^\r\n]{%d,}" % (policy.LINE_MAX + 1))
+NAME_MAX: Final = 78
+
+
+class Compiled(Protocol):
+    """What the content compiler gives: campaigns.content.compile.CompiledMessage."""
+
+    @property
+    def boundary(self) -> str:
+        """Return the multipart boundary."""
+
+    def subject(self, values: Mapping[str, str]) -> str:
+        """Return the subject for one recipient."""
+
+    def body(self, values: Mapping[str, str]) -> bytes:
+        """Return the multipart body for one recipient."""
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What is the same for everybody in a campaign, loaded once."""
+
+    compiled: Compiled
+    from_name: str
+    from_address: str
+    reply_to: str
+    list_name: str
+    list_id: str
+    feedback_id: str
+    return_host: str
+    signers: tuple[dkim.Signer, ...] = ()
+    subject_prefix: str = ""  # "[Test] " for a test message
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """One delivery as the renderer needs it."""
+
+    delivery_id: int
+    address: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A message ready for the wire."""
+
+    envelope: Envelope
+    message: bytes
+
+
+def write(letter: Letter, recipient: Recipient, *, clock: Callable[[], float] = time.time) -> Written:
+    """Return the message for one recipient; raises RenderError naming the field."""
+    links = Links.of(recipient.delivery_id)
+    at = int(clock())
+    values = {
+        **recipient.values,
+        "unsubscribe_url": links.unsubscribe_url,
+        "why_url": links.why_url,
+        "report_url": links.report_url,
+    }
+    body = letter.compiled.body(values)
+    headers = _headers(letter, recipient, links, values, at)
+    signatures = dkim.sign(headers, body, letter.signers, at=at) if letter.signers else []
+    message = _block([*signatures, *headers]) + b"\r\n" + body
+    _check(message)
+    return Written(Envelope(links.return_path(letter.return_host), recipient.address, links.token), message)
+
+
+def _headers(
+    letter: Letter, recipient: Recipient, links: Links, values: Mapping[str, str], at: int
+) -> list[tuple[str, str]]:
+    platform = settings.PLATFORM
+    name = " ".join(filter(None, (values.get("first_name", ""), values.get("last_name", ""))))
+    return [
+        ("Date", formatdate(at)),
+        ("From", mailbox(letter.from_name, letter.from_address)),
+        *([("Reply-To", letter.reply_to)] if letter.reply_to else []),
+        ("To", mailbox(clean_name(name), recipient.address)),
+        ("Subject", encoded("Subject", letter.subject_prefix + letter.compiled.subject(values))),
+        ("Message-ID", links.message_id),
+        ("MIME-Version", "1.0"),
+        ("Content-Type", f'multipart/alternative; boundary="{letter.compiled.boundary}"'),
+        ("List-Id", f"{encoded('List-Id', _phrase(letter.list_name))} <{letter.list_id}>"),
+        # One physical line each: folded values broke signatures in the field (rules 3.3).
+        ("List-Unsubscribe", f"<{links.unsubscribe_url}>, <mailto:{links.unsubscribe_address}?subject=unsubscribe>"),
+        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+        ("List-Help", f"<{links.why_url}>"),
+        ("Feedback-ID", letter.feedback_id),
+        ("CFBL-Address", f"fbl@{platform.mail_domain}; report=arf"),
+        ("CFBL-Feedback-ID", links.token),
+        ("X-Report-Abuse", f"Report abuse at {links.report_url}"),
+        ("Precedence", "bulk"),
+    ]
+
+
+def clean_name(name: str) -> str:
+    """Return a recipient's name fit for a display name: no address marks, no controls, at most NAME_MAX."""
+    return " ".join(_NAME_NOISE.sub(" ", _CONTROLS.sub(" ", name)).split())[:NAME_MAX]
+
+
+def mailbox(name: str, address: str) -> str:
+    """Return one mailbox, the name quoted or as RFC 2047 words."""
+    if _CONTROLS.search(name + address):
+        raise RenderError("name", "control character in a header")
+    if name.isascii():
+        return formataddr((name, address))
+    return f"{encoded('From', name)} <{address}>"
+
+
+def encoded(header: str, text: str) -> str:
+    """Return text for a header: as it is when ASCII, else RFC 2047 words that split between characters."""
+    if _CONTROLS.search(text):
+        raise RenderError(header.lower(), "control character in a header")
+    plain = text.isascii() and "=?" not in text
+    coded = Header(text, "us-ascii" if plain else "utf-8", maxlinelen=76, header_name=header)
+    return coded.encode(linesep="\r\n").replace("\n\t", "\n ")
+
+
+def _phrase(name: str) -> str:
+    return f'"{_NAME_NOISE.sub(" ", name).strip()}"' if name.isascii() else name
+
+
+def _block(headers: list[tuple[str, str]]) -> bytes:
+    text = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    if not text.isascii():
+        raise RenderError("header", "not ASCII after encoding")
+    return text.encode()
+
+
+def _check(message: bytes) -> None:
+    """Look at the exact bytes once more: refuse, never repair."""
+    if _GUARD.search(message):
+        raise RenderError("message", "a bare CR, LF or NUL")
+    if _LONG_LINE.search(message):
+        raise RenderError("message", "a line beyond 998 octets")
+    if len(message) > policy.MSG_MAX_KB * 1024:
+        raise RenderError("message", f"larger than {policy.MSG_MAX_KB} KB")

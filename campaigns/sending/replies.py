@@ -1,0 +1,98 @@
+"""SMTP replies (RFC 5321 section 4.2): a parser with limits, and the reply as a value. Pure; knows no socket."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+LINE_MAX: Final = 2000  # octets; RFC 5321 section 4.5.3.1.5 allows 512, real servers write more
+LINES_MAX: Final = 100
+TEXT_KEPT: Final = 300  # characters that are stored
+_LINE: Final = re.compile(rb"([2-5]\d\d)([ -]?)(.*)", re.DOTALL)
+_ENHANCED: Final = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
+_QUEUED: Final = re.compile(
+    r"queued (?:mail for delivery )?(?:as|id)\s*[:=]?\s*<?([A-Za-z0-9._-]{4,40})>?", re.IGNORECASE
+)
+
+
+class MalformedReplyError(Exception):
+    """The server did not answer in the language of RFC 5321."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One reply: its code and its lines, as text made safe to show."""
+
+    code: int
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """Return the words on one line, controls replaced, at most TEXT_KEPT characters."""
+        joined = " ".join(self.lines)
+        return "".join(char if char.isprintable() else "?" for char in joined)[:TEXT_KEPT]
+
+    @property
+    def enhanced(self) -> str:
+        """Return the RFC 3463 code that leads the words, when its class is the reply's (RFC 2034 section 4)."""
+        match = _ENHANCED.match(self.lines[0]) if self.lines else None
+        return match[1] if match and match[1][0] == str(self.code)[0] else ""
+
+    @property
+    def queue_id(self) -> str:
+        """Return the relay's queue id, empty when it names none."""
+        match = _QUEUED.search(self.text)
+        return match[1] if match else ""
+
+    @property
+    def is_positive(self) -> bool:
+        """Tell a 2xx."""
+        return 200 <= self.code < 300
+
+    @property
+    def is_temporary(self) -> bool:
+        """Tell a 4xx."""
+        return 400 <= self.code < 500
+
+
+class ReplyParser:
+    """Cut a byte stream into replies; raises MalformedReplyError instead of guessing."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._lines: list[str] = []
+        self._code = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether no part of a reply is waiting."""
+        return not self._buffer and not self._lines
+
+    def feed(self, data: bytes) -> Iterator[Reply]:
+        """Take bytes and yield the replies that they complete."""
+        self._buffer += data
+        while b"\n" in self._buffer:
+            line, _, self._buffer = self._buffer.partition(b"\n")
+            reply = self._line(line.rstrip(b"\r"))
+            if reply is not None:
+                yield reply
+        if len(self._buffer) > LINE_MAX:
+            raise MalformedReplyError("a line without an end")
+
+    def _line(self, line: bytes) -> Reply | None:
+        match = _LINE.fullmatch(line)
+        if match is None or len(line) > LINE_MAX or b"\0" in line:
+            raise MalformedReplyError(f"not a reply: {line[:60]!r}")
+        code = int(match[1])
+        if self._lines and code != self._code:
+            raise MalformedReplyError("the code changed within one reply")
+        if len(self._lines) >= LINES_MAX:
+            raise MalformedReplyError("too many lines")
+        self._code = code
+        self._lines.append(match[3].decode("utf-8", "replace"))
+        if match[2] == b"-":
+            return None
+        lines, self._lines = tuple(self._lines), []
+        return Reply(code, lines)

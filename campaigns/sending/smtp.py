@@ -1,0 +1,344 @@
+"""Our SMTP client (RFC 5321): one persistent connection to one relay, every phase known, every reply checked.
+
+It does not decide what a refusal means (campaigns.sending.retry) and writes nothing down: before the final dot it
+calls `on_dot`, which puts `started` into the journal. A failure before that write is a certain non-delivery, since a
+server must forget a message without its dot (RFC 5321 section 4.1.1.4); a failure behind it is doubt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, cast
+
+from campaigns.sending.replies import MalformedReplyError, Reply, ReplyParser
+from sendserver.lib.relays import RelayConfig
+
+IDLE_PROBE_SECONDS: Final = 20.0  # a connection unused for longer is asked with NOOP before it is trusted
+_REPLIES_WAITING_MAX: Final = 50
+
+
+class Phase(StrEnum):
+    """Where in the conversation something happened."""
+
+    CONNECT = "connect"
+    EHLO = "ehlo"
+    TLS = "tls"
+    AUTH = "auth"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    BODY = "body"
+    DOT = "dot"
+    RESET = "reset"
+
+
+SESSION_PHASES: Final = frozenset({Phase.CONNECT, Phase.EHLO, Phase.TLS, Phase.AUTH})
+
+
+class WireError(Exception):
+    """The conversation broke: lost, late or not SMTP. At Phase.DOT the message is in doubt, before it surely not sent.
+
+    `fault` marks what waiting does not mend: certificate, missing TLS, refused sign-in.
+    """
+
+    def __init__(self, phase: Phase, reason: str, *, fault: bool = False, reply: Reply | None = None) -> None:
+        super().__init__(f"{phase}: {reason}")
+        self.phase, self.reason, self.fault, self.reply = phase, reason, fault, reply
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """One transaction: one sender, one recipient, an ENVID for delivery reports (RFC 3461)."""
+
+    sender: str
+    recipient: str
+    envid: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The reply that decided a transaction, and the phase it came in; accepted means 2xx to the dot."""
+
+    phase: Phase
+    reply: Reply
+
+    @property
+    def is_accepted(self) -> bool:
+        """Tell whether the relay took the message."""
+        return self.phase == Phase.DOT and self.reply.is_positive
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds per phase, absolute; RFC 5321 section 4.5.3.2 asks for ten minutes behind the dot."""
+
+    connect: float
+    command: float
+    body: float
+    dot: float
+
+    @classmethod
+    def from_settings(cls, sending: Mapping[str, object]) -> Timeouts:
+        """Read settings.SENDING; `timeout_scale` shortens them for tests."""
+        scale = cast(float, sending["timeout_scale"])
+        seconds = cast(Mapping[str, float], sending["timeouts"])
+        return cls(**{name: value * scale for name, value in seconds.items()})
+
+
+class _Wire(asyncio.Protocol):
+    """The socket's side: bytes to replies, and whether what we wrote has reached the kernel."""
+
+    def __init__(self) -> None:
+        self.parser = ReplyParser()
+        self.replies: deque[Reply] = deque()
+        self.failure: str = ""
+        self.transport: asyncio.Transport | None = None
+        self._arrived = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._drained.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=0)  # "drained" then means: handed to the kernel
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self.replies.extend(self.parser.feed(data))
+        except MalformedReplyError as error:
+            self.fail(f"malformed reply, {error}")
+        if len(self.replies) > _REPLIES_WAITING_MAX:
+            self.fail("unasked replies")
+        self._arrived.set()
+
+    def fail(self, reason: str) -> None:
+        self.failure = self.failure or reason
+        self._arrived.set()
+        self._drained.set()
+        if self.transport is not None:
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.fail(f"connection lost{f' ({exc})' if exc else ''}")
+
+    def pause_writing(self) -> None:
+        self._drained.clear()
+
+    def resume_writing(self) -> None:
+        self._drained.set()
+
+    async def reply(self) -> Reply:
+        while not self.replies:
+            if self.failure:
+                raise ConnectionError(self.failure)
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self.replies.popleft()
+
+    async def drain(self) -> None:
+        await self._drained.wait()
+        if self.failure:
+            raise ConnectionError(self.failure)
+
+
+@dataclass
+class SmtpConnection:
+    """A conversation with one relay. Open it, send any number of messages, close it; after WireError it is dead."""
+
+    relay: RelayConfig
+    timeouts: Timeouts
+    helo: str
+    extensions: dict[str, str] = field(default_factory=dict)
+    sent: int = 0
+    is_secure: bool = False
+    _wire: _Wire | None = None
+    _used_at: float = 0.0
+    _needs_reset: bool = False
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether the connection can be used."""
+        return self._wire is not None and not self._wire.failure
+
+    async def open(self) -> None:
+        """Connect, greet, switch to TLS and sign in as the relay's settings ask; raises WireError."""
+        context = _tls_context(self.relay) if self.relay.tls != "none" else None
+        await self._connect(context if self.relay.tls == "implicit" else None)
+        self._require(Phase.CONNECT, await self._reply(Phase.CONNECT, self.timeouts.connect), 220)
+        await self._ehlo()
+        if self.relay.tls == "starttls":
+            await self._start_tls(cast(ssl.SSLContext, context))
+            await self._ehlo()
+        if self.relay.user:
+            await self._sign_in()
+
+    async def send(self, envelope: Envelope, message: bytes, on_dot: Callable[[], None]) -> Answer:
+        """Send one message and return the deciding reply; raises WireError, whose phase says how sure we are.
+
+        `message` ends with CRLF and is dot-stuffed here. `on_dot` is called once, right before the dot is written.
+        """
+        await self._ready()
+        for phase, line in ((Phase.MAIL, self._mail(envelope)), (Phase.RCPT, f"RCPT TO:<{envelope.recipient}>")):
+            reply = await self._command(phase, line)
+            if not reply.is_positive:
+                return self._refused(phase, reply)
+        reply = await self._command(Phase.DATA, "DATA")
+        if reply.code != 354:
+            return self._refused(Phase.DATA, reply)
+        await self._body(message)
+        on_dot()
+        self._write(Phase.DOT, b".\r\n")
+        reply = await self._reply(Phase.DOT, self.timeouts.dot)
+        if reply.code < 400 and not reply.is_positive:
+            raise self._dead(Phase.DOT, f"{reply.code} behind the dot means nothing")
+        return self._answered(Phase.DOT, reply)
+
+    async def close(self) -> None:
+        """Say QUIT and hang up; never fails."""
+        wire, self._wire = self._wire, None
+        if wire is None or wire.transport is None:
+            return
+        if not wire.failure and not wire.transport.is_closing():
+            wire.transport.write(b"QUIT\r\n")
+        wire.transport.close()
+        await asyncio.sleep(0)
+
+    def abort(self) -> None:
+        """Hang up without a word."""
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.fail("given up")
+
+    # --- opening
+    async def _connect(self, context: ssl.SSLContext | None) -> None:
+        loop = asyncio.get_running_loop()
+        host = self.relay.host
+        try:
+            async with asyncio.timeout(self.timeouts.connect):
+                _, self._wire = await loop.create_connection(
+                    _Wire, host, self.relay.port, ssl=context, server_hostname=host if context else None
+                )
+        except ssl.SSLError as error:
+            raise WireError(Phase.TLS, f"certificate or TLS: {error}", fault=True) from error
+        except (OSError, TimeoutError) as error:
+            raise WireError(Phase.CONNECT, str(error) or "no connection in time") from error
+        self.is_secure = context is not None
+        self._used_at = time.monotonic()
+
+    async def _ehlo(self) -> None:
+        reply = await self._command(Phase.EHLO, f"EHLO {self.helo}")
+        self._require(Phase.EHLO, reply, 250)
+        words = [line.partition(" ") for line in reply.lines[1:]]
+        self.extensions = {name.upper(): rest for name, _, rest in words}
+
+    async def _start_tls(self, context: ssl.SSLContext) -> None:
+        if "STARTTLS" not in self.extensions:
+            raise self._dead(Phase.TLS, "the relay does not offer STARTTLS", fault=True)
+        self._require(Phase.TLS, await self._command(Phase.TLS, "STARTTLS"), 220)
+        old = cast(_Wire, self._wire)
+        if old.replies or not old.parser.is_idle:  # RFC 3207 section 6: what came in the clear is not to be trusted
+            raise self._dead(Phase.TLS, "data before the handshake", fault=True)
+        wire = _Wire()
+        transport = cast(asyncio.Transport, old.transport)
+        try:
+            async with asyncio.timeout(self.timeouts.connect):
+                secured = await asyncio.get_running_loop().start_tls(
+                    transport, wire, context, server_hostname=self.relay.host
+                )
+        except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
+            raise self._dead(Phase.TLS, f"TLS: {error}", fault=isinstance(error, ssl.SSLError)) from error
+        if secured is None:
+            raise self._dead(Phase.TLS, "TLS: connection lost")
+        wire.connection_made(secured)
+        self._wire, self.is_secure = wire, True
+
+    async def _sign_in(self) -> None:
+        if not self.is_secure:
+            raise self._dead(Phase.AUTH, "credentials never travel in the clear", fault=True)
+        secret = base64.b64encode(f"\0{self.relay.user}\0{self.relay.password}".encode()).decode()
+        reply = await self._command(Phase.AUTH, f"AUTH PLAIN {secret}")
+        self._require(Phase.AUTH, reply, 235)
+
+    def _require(self, phase: Phase, reply: Reply, code: int) -> None:
+        if reply.code != code:
+            raise self._dead(phase, reply.text or str(reply.code), fault=reply.code >= 500, reply=reply)
+
+    # --- one transaction
+    def _mail(self, envelope: Envelope) -> str:
+        line = f"MAIL FROM:<{envelope.sender}>"
+        if envelope.envid and "DSN" in self.extensions:
+            line += f" RET=HDRS ENVID={envelope.envid}"
+        return line
+
+    async def _ready(self) -> None:
+        """Clear what a refusal left behind, and probe a connection that lay idle."""
+        if self._needs_reset:
+            self._require(Phase.RESET, await self._command(Phase.RESET, "RSET"), 250)
+            self._needs_reset = False
+        elif time.monotonic() - self._used_at > IDLE_PROBE_SECONDS:
+            self._require(Phase.RESET, await self._command(Phase.RESET, "NOOP"), 250)
+
+    async def _body(self, message: bytes) -> None:
+        if message.startswith(b".") or b"\r\n." in message:
+            message = (b"." if message.startswith(b".") else b"") + message.replace(b"\r\n.", b"\r\n..")
+        self._write(Phase.BODY, message)
+        try:
+            async with asyncio.timeout(self.timeouts.body):
+                await cast(_Wire, self._wire).drain()
+        except (ConnectionError, TimeoutError) as error:
+            raise self._dead(Phase.BODY, str(error) or "the relay stopped reading") from error
+        wire = cast(_Wire, self._wire)
+        if wire.replies:  # a relay that speaks in mid-body has something else in mind, such as 421
+            raise self._dead(Phase.BODY, f"spoke before the dot: {wire.replies[0].text}", reply=wire.replies[0])
+
+    def _refused(self, phase: Phase, reply: Reply) -> Answer:
+        self._needs_reset = True
+        return self._answered(phase, reply)
+
+    def _answered(self, phase: Phase, reply: Reply) -> Answer:
+        self._used_at = time.monotonic()
+        self.sent += phase == Phase.DOT
+        if reply.code == 421:  # RFC 5321 section 3.8: the server is closing this channel
+            self.abort()
+        return Answer(phase, reply)
+
+    async def _command(self, phase: Phase, line: str) -> Reply:
+        if not line.isascii() or "\r" in line or "\n" in line or "\0" in line:
+            raise self._dead(phase, "a command line with forbidden characters", fault=True)
+        self._write(phase, line.encode() + b"\r\n")
+        return await self._reply(phase, self.timeouts.command)
+
+    def _write(self, phase: Phase, data: bytes) -> None:
+        wire = self._wire
+        if wire is None or wire.failure or wire.transport is None or wire.transport.is_closing():
+            # Behind on_dot this would be called doubt; nothing was written, yet the journal says started: stay honest.
+            raise self._dead(phase, wire.failure if wire and wire.failure else "not connected")
+        wire.transport.write(data)
+
+    async def _reply(self, phase: Phase, seconds: float) -> Reply:
+        wire = cast(_Wire, self._wire)
+        try:
+            async with asyncio.timeout(seconds):
+                return await wire.reply()
+        except TimeoutError as error:
+            raise self._dead(phase, f"no reply within {seconds:g} s") from error
+        except ConnectionError as error:
+            raise self._dead(phase, str(error)) from error
+
+    def _dead(self, phase: Phase, reason: str, *, fault: bool = False, reply: Reply | None = None) -> WireError:
+        if self._wire is not None:
+            self._wire.fail(reason)
+        return WireError(phase, reason, fault=fault, reply=reply)
+
+
+def _tls_context(relay: RelayConfig) -> ssl.SSLContext:
+    """Return a context that checks the certificate and the name; there is no way to switch that off."""
+    context = ssl.create_default_context(cafile=relay.ca_file or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
