@@ -51,6 +51,5 @@ def move(campaign: Campaign, target: str, *, actor: User | None, reason: str, **
             reason=reason,
             detail={"from": str(source), "to": str(target)},
         )
-    for name, value in {"state": target, **fields}.items():
-        setattr(campaign, name, value)
+    campaign.refresh_from_db()
     return campaign

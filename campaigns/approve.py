@@ -1,0 +1,175 @@
+"""The Send button: judge, freeze, record, move. And the staff's answer to a campaign that was held.
+
+Everything stands in one transaction, so that a campaign is never planned without its frozen content and its verdict.
+Planning itself belongs to campaigns.planning; the view enqueues it after the commit.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.db.models import F
+
+from accounts.models import User
+from campaigns import lifecycle
+from campaigns.compose import StaleDraftError, content_of
+from campaigns.content import snapshot as snapshots
+from campaigns.errors import CampaignError
+from campaigns.models import Campaign, CampaignState, Link, Snapshot
+from campaigns.proposals import propose
+from compliance import gate, policy
+from compliance.models import Verdict
+from sendserver.lib import clock
+
+LATEST: Final = timedelta(days=365)
+
+
+class OrderRefusedError(CampaignError):
+    """The order cannot be taken as typed; the text is for the customer, `field` names the input."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field, self.text = field, text
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a person ordered on the review page. `key` makes a second press the same as the first."""
+
+    key: uuid.UUID
+    version: int
+    at: datetime | None = None  # None: now
+    zone: str = "UTC"
+    typed: int | None = None
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """The campaign after the order, with the gate's answer; `accepted` is False when a rule blocks."""
+
+    campaign: Campaign
+    answer: gate.Answer | None
+    accepted: bool
+
+
+@transaction.atomic
+def approve(campaign: Campaign, order: Order, *, actor: User) -> Ordered:
+    """Judge the draft as it stands now, freeze it and set it going; a repeated order changes nothing.
+
+    A hold sends it to staff, a block leaves the draft as it is. The verdict is recorded in each case. Raises
+    StaleDraftError when the draft changed since the page was shown, OrderRefusedError for a wrong count or time.
+    """
+    locked = Campaign.objects.select_for_update().select_related("organization").get(pk=campaign.pk)
+    if locked.send_key == order.key:
+        return Ordered(locked, None, accepted=True)
+    if locked.state != CampaignState.DRAFT or locked.version != order.version:
+        raise StaleDraftError("This draft changed since you opened the page. Look at it again.")
+    proposal = propose(locked)
+    _refuse(order, proposal.audience.mailable)
+    answer = gate.judge(proposal)
+    if answer.decision != gate.BLOCK:
+        _freeze(locked, order, proposal, answer, actor)
+    gate.record(answer, organization=locked.organization, subject_uid=locked.uid, actor=actor, at=proposal.now)
+    return Ordered(locked, answer, accepted=answer.decision != gate.BLOCK)
+
+
+def _refuse(order: Order, people: int) -> None:
+    if people > policy.TYPED_COUNT_ABOVE and order.typed != people:
+        raise OrderRefusedError("typed", f"Type {people} to confirm the number of people")
+    if order.at is not None and not clock.now() < order.at <= clock.now() + LATEST:
+        raise OrderRefusedError("date", "Choose a time that lies ahead, within a year")
+
+
+def _freeze(campaign: Campaign, order: Order, proposal: gate.Proposal, answer: gate.Answer, actor: User) -> None:
+    """Write links and snapshot and move the draft on; what is sent is this snapshot and nothing else."""
+    content, built = content_of(campaign, counted=True)
+    document = snapshots.document(content, list(campaign.lists.order_by("pk")))
+    if snapshots.sha256(document) != proposal.content_sha256:
+        raise StaleDraftError("The message changed while it was judged. Look at it again.")
+    campaign.links.all().delete()
+    Link.objects.bulk_create(
+        Link(campaign=campaign, number=number, url=url) for number, url in enumerate(built.counted, start=1)
+    )
+    frozen = Snapshot.objects.create(
+        campaign_uid=campaign.uid,
+        version=campaign.version,
+        sha256=proposal.content_sha256,
+        content=document,
+        created_at=proposal.now,
+    )
+    lifecycle.move(
+        campaign,
+        CampaignState.HELD if answer.decision == gate.HOLD else _start_state(order.at),
+        actor=actor,
+        reason=f"Approved for {proposal.audience.mailable} people",
+        snapshot=frozen,
+        send_key=order.key,
+        approved_by=actor,
+        scheduled_at=order.at or proposal.now,
+        schedule_zone=order.zone,
+    )
+
+
+def _start_state(at: datetime | None) -> str:
+    return CampaignState.PLANNING if at is None or at <= clock.now() else CampaignState.SCHEDULED
+
+
+def in_zone(day: str, time: str, zone: str) -> datetime:
+    """Return an aware time from form fields; ValueError when they are no time or no zone."""
+    naive = datetime.fromisoformat(f"{day}T{time}")
+    try:
+        return naive.replace(tzinfo=ZoneInfo(zone))
+    except (KeyError, OSError) as error:
+        raise ValueError(zone) from error
+
+
+@transaction.atomic
+def take_back(campaign: Campaign, *, actor: User) -> Campaign:
+    """Make a scheduled campaign a draft again; the next approval freezes a new version."""
+    reason = "Taken back to draft"
+    return lifecycle.move(campaign, CampaignState.DRAFT, actor=actor, reason=reason, **_unfrozen())
+
+
+@transaction.atomic
+def decide_held(campaign: Campaign, *, release: bool, actor: User, reason: str) -> Campaign:
+    """Write down the staff's answer to a held campaign: let it go, or give it back to its author.
+
+    A reviewer can overrule a hold, never a block: the message is judged once more (rules section 1).
+    """
+    if not reason.strip():
+        raise OrderRefusedError("reason", "Say why; the customer reads it")
+    if not release:
+        return lifecycle.move(campaign, CampaignState.DRAFT, actor=actor, reason=reason, **_unfrozen())
+    answer = gate.judge(propose(campaign))
+    if answer.decision == gate.BLOCK:
+        raise OrderRefusedError("release", f"A rule blocks it: {answer.open_checks[0].text}")
+    lifecycle.move(campaign, _start_state(campaign.scheduled_at), actor=actor, reason=reason)
+    overruled = gate.Answer(gate.PASS, (*answer.checks, _by_person(reason)), answer.content_sha256)
+    gate.record(overruled, organization=campaign.organization, subject_uid=campaign.uid, actor=actor, at=clock.now())
+    return campaign
+
+
+def _by_person(reason: str) -> gate.Check:
+    return gate.Check("STAFF-REVIEW", 1, "Looked at by our staff", gate.PASS, reason)
+
+
+def _unfrozen() -> dict[str, object]:
+    return {
+        "version": F("version") + 1,
+        "snapshot": None,
+        "send_key": None,
+        "scheduled_at": None,
+        "approved_by": None,
+    }
+
+
+def hold_reasons(campaign: Campaign) -> Sequence[dict[str, object]]:
+    """Return the checks that made the newest verdict on a campaign hold, as recorded."""
+    newest = Verdict.objects.filter(subject_uid=campaign.uid).order_by("-pk").first()
+    return [check for check in newest.checks if check["decision"] == gate.HOLD] if newest else []

@@ -1,0 +1,160 @@
+"""Who would get a campaign: counts by country and reason, fields, sample values. Plans and freezes nothing.
+
+The per-person answer is compliance's SQL; here it is only grouped, one row per person even on several lists.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import connection
+
+from campaigns.content.merge import NAME
+from compliance.consent import EXPRESS, WORDS, country_sql, mailable_sql
+from compliance.gate import AudienceFacts
+from compliance.lists import state_sql
+from compliance.models import Contact, ContactList
+
+BUILT_IN: Final = ("first_name", "last_name", "email")
+COLUMNS: Final = {"first_name": "c.first_name", "last_name": "c.last_name", "email": "c.address"}
+FIELD_SAMPLE: Final = 2_000  # people whose further columns are looked at
+
+
+def _best() -> str:
+    """Return the query with one row per person; built on each call because the allowed bases are a setting."""
+    return f"""
+SELECT DISTINCT ON (c.id) c.id, {country_sql()} AS country, {state_sql()} AS reason, m.basis, c.address, c.fields,
+       c.first_name, c.last_name
+FROM compliance_listmembership m
+JOIN compliance_contact c ON c.id = m.contact_id
+JOIN compliance_contactlist l ON l.id = m.contact_list_id
+WHERE l.organization_id = %(organization)s AND l.id = ANY(%(lists)s)
+ORDER BY c.id, ({mailable_sql()} <> ''), m.consent_at DESC NULLS LAST, m.id
+"""  # noqa: S608 (our own fragments, no data)
+
+
+@dataclass(frozen=True)
+class Left:
+    """One person who is left out, and why."""
+
+    address: str
+    country: str
+    reason: str
+
+    @property
+    def words(self) -> str:
+        """Return the reason as people read it."""
+        return label(self.reason)
+
+
+def label(reason: str) -> str:
+    """Return the short words of a reason."""
+    return WORDS.get(reason, (reason, ""))[0]
+
+
+def count(organization_id: int, lists: Sequence[ContactList], needed: Collection[str] = ()) -> AudienceFacts:
+    """Return who would get a message to `lists` now; `needed` are fields that everybody must have."""
+    if not lists:
+        return AudienceFacts()
+    rows = _query(
+        f"SELECT country, reason, basis, count(*) FROM ({_best()}) best GROUP BY 1, 2, 3",  # noqa: S608
+        organization_id,
+        lists,
+    )
+    return AudienceFacts(
+        total=sum(row[3] for row in rows),
+        mailable=sum(row[3] for row in rows if not row[1]),
+        by_country=_by_country(rows),
+        left_out=_by_reason(rows),
+        without_express=sum(row[3] for row in rows if not row[1] and row[2] not in EXPRESS),
+        missing_values=_missing(organization_id, lists, needed),
+    )
+
+
+def by_country_and_reason(organization_id: int, lists: Sequence[ContactList]) -> dict[str, list[tuple[str, int]]]:
+    """Return for each country the reasons for leaving people out, most frequent first."""
+    if not lists:
+        return {}
+    sql = f"SELECT country, reason, count(*) FROM ({_best()}) best WHERE reason <> '' GROUP BY 1, 2"  # noqa: S608
+    found: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for country, reason, people in sorted(_query(sql, organization_id, lists), key=lambda row: -row[2]):
+        found[country].append((label(reason), people))
+    return dict(found)
+
+
+def left_out(organization_id: int, lists: Sequence[ContactList]) -> Iterator[Left]:
+    """Yield everybody who is left out, by address."""
+    sql = f"SELECT address, country, reason FROM ({_best()}) best WHERE reason <> '' ORDER BY address"  # noqa: S608
+    for row in _query(sql, organization_id, lists) if lists else []:
+        yield Left(*row)
+
+
+def samples(organization_id: int, lists: Sequence[ContactList], size: int) -> list[Contact]:
+    """Return up to `size` mailable people, those with the most empty names first: what breaks shows early."""
+    if not lists:
+        return []
+    sql = f"SELECT id FROM ({_best()}) best WHERE reason = '' ORDER BY (first_name <> ''), id LIMIT {int(size)}"  # noqa: S608
+    ids = [row[0] for row in _query(sql, organization_id, lists)]
+    known = Contact.objects.in_bulk(ids)
+    return [known[pk] for pk in ids]
+
+
+def available_fields(lists: Sequence[ContactList]) -> frozenset[str]:
+    """Return the merge fields of these lists: built-in ones and further columns with a usable name."""
+    if not lists:
+        return frozenset(BUILT_IN)
+    sql = """SELECT DISTINCT jsonb_object_keys(few.fields) FROM (
+               SELECT c.fields FROM compliance_listmembership m JOIN compliance_contact c ON c.id = m.contact_id
+               WHERE m.contact_list_id = ANY(%s) AND c.fields <> '{}' LIMIT %s) few"""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [[one.pk for one in lists], FIELD_SAMPLE])
+        extra = {row[0] for row in cursor.fetchall() if NAME.fullmatch(row[0])}
+    return frozenset(BUILT_IN) | extra
+
+
+def values_of(contact: Contact) -> dict[str, str]:
+    """Return the merge values of one person; planning freezes the same shape into each delivery."""
+    own = {"first_name": contact.first_name, "last_name": contact.last_name, "email": contact.address}
+    return {**{name: str(value) for name, value in contact.fields.items()}, **own}
+
+
+def _by_country(rows: Sequence[tuple]) -> tuple[tuple[str, int, int], ...]:
+    got: Counter[str] = Counter()
+    left: Counter[str] = Counter()
+    for country, reason, _, people in rows:
+        (left if reason else got)[country] += people
+    countries = sorted(got | left, key=lambda one: (one == "", -(got[one] + left[one]), one))
+    return tuple((one, got[one], left[one]) for one in countries)
+
+
+def _by_reason(rows: Sequence[tuple]) -> tuple[tuple[str, str, int], ...]:
+    reasons: Counter[str] = Counter()
+    for _, reason, _, people in rows:
+        if reason:
+            reasons[reason] += people
+    return tuple((reason, label(reason), people) for reason, people in reasons.most_common())
+
+
+def _missing(
+    organization_id: int, lists: Sequence[ContactList], needed: Collection[str]
+) -> tuple[tuple[str, int], ...]:
+    names = sorted(name for name in needed if NAME.fullmatch(name))
+    if not names:
+        return ()
+    columns = ", ".join(f"count(*) FILTER (WHERE btrim(COALESCE({_column(name)}, '')) = '')" for name in names)
+    sql = f"SELECT {columns} FROM ({_best()}) c WHERE c.reason = ''"  # noqa: S608 (names match NAME)
+    found = zip(names, _query(sql, organization_id, lists)[0], strict=True)
+    return tuple(sorted(((name, people) for name, people in found if people), key=lambda pair: -pair[1]))
+
+
+def _column(name: str) -> str:
+    return COLUMNS.get(name, f"c.fields->>'{name}'")
+
+
+def _query(sql: str, organization_id: int, lists: Sequence[ContactList]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"organization": organization_id, "lists": [one.pk for one in lists]})
+        return cursor.fetchall()
