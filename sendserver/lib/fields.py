@@ -33,7 +33,7 @@ def render_field(field: BoundField, classes: str = "", **attrs: str) -> SafeStri
 def render_errors(form: forms.BaseForm) -> SafeString:
     """Return the summary of what to correct, which takes focus; nothing when the form has no errors."""
     links = [(f"#{_target(field)}", error) for field in form for error in messages(field)]
-    general = [("", error) for error in form.non_field_errors()]
+    general = [("", str(error)) for error in form.non_field_errors()]
     if not links and not general:
         return mark_safe("")
     items = format_html_join("", "<li>{}</li>", ((_summary_line(to, text),) for to, text in general + links))
@@ -49,7 +49,7 @@ def render_errors(form: forms.BaseForm) -> SafeString:
 
 def messages(field: BoundField) -> list[str]:
     """Return what is wrong with a field, saying how to correct it where Django's own words do not."""
-    return [_reworded(field, error) for error in field.errors]
+    return [_reworded(field, str(error)) for error in field.errors]
 
 
 def _reworded(field: BoundField, error: str) -> str:
@@ -92,9 +92,9 @@ def described_by(field: BoundField) -> str:
     return " ".join(ids + ([f"{field.auto_id}_error"] if field.errors else []))
 
 
-def _attrs(field: BoundField) -> dict[str, str]:
+def _attrs(field: BoundField) -> dict[str, str | bool]:
     """Return the attributes that tie an input to its words and mark it as wrong."""
-    attrs = {"aria-describedby": described_by(field)} if described_by(field) else {}
+    attrs: dict[str, str | bool] = {"aria-describedby": described_by(field)} if described_by(field) else {}
     if field.errors:
         attrs["aria-invalid"] = "true"
     return attrs

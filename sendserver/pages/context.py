@@ -115,7 +115,7 @@ def _count(organization: Organization) -> dict[str, int | None]:
 def _organizations(request: HttpRequest, current: Organization) -> list[dict[str, Any]]:
     from accounts.models import Membership
 
-    mine = Membership.objects.filter(user_id=request.user.pk, organization__closed_at=None)
+    mine = Membership.objects.filter(user_id=request.user.pk, organization__closed_at=None)  # type: ignore[misc]
     return [
         {
             "name": row.organization.name,

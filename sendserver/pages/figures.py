@@ -123,13 +123,14 @@ def _sent_by_week(start: datetime) -> Counter[tuple[int, str]]:
     rows = Tally.objects.filter(campaign__started_at__gte=start, state=Outcome.State.ACCEPTED)
     counted: Counter[tuple[int, str]] = Counter()
     for began, relay, number in rows.values_list("campaign__started_at", "relay", "count"):
-        counted[(began - start).days // 7, relay] += number
+        if began:
+            counted[(began - start).days // 7, relay] += number
     return counted
 
 
 def _complaints_by_week(start: datetime) -> Counter[tuple[int, str]]:
     rows = _counted(start).filter(delivery_id__isnull=False).values_list("delivery_id", "received_at")
-    when = dict(rows[:MOST_COMPLAINTS])
+    when = {delivery: at for delivery, at in rows[:MOST_COMPLAINTS] if delivery}
     handed = Outcome.objects.filter(delivery_id__in=when, state=Outcome.State.ACCEPTED)
     counted: Counter[tuple[int, str]] = Counter()
     for delivery, relay in handed.values_list("delivery_id", "relay"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 _LOCK = 7_316_201
 
 
+@cache
 def template_name() -> str:
-    """Return the template's name: it changes with every migration."""
+    """Return the template's name: it changes with every migration, not while a run goes on."""
     digest = hashlib.sha256()
     files = [*ROOT.glob("*/migrations/*.py"), ROOT / "sendserver/lib/appendonly.py"]
     for path in sorted(files):
@@ -88,6 +90,7 @@ def make_copy() -> None:
     name = copy_name()
     for alias in connections:
         connections[alias].close()
+    _end_own_sessions(name)
     with owner_connection() as server:
         server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
         server.execute(
@@ -98,8 +101,19 @@ def make_copy() -> None:
     use(name)
 
 
+def _end_own_sessions(name: str) -> None:
+    """End what the live server's threads still hold open: the owner may not end another role's sessions."""
+    params = {**connections["default"].get_connection_params(), "dbname": "postgres", "cursor_factory": psycopg.Cursor}
+    with psycopg.connect(**params, autocommit=True) as session:
+        session.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = current_user",
+            [name],
+        )
+
+
 def drop_copy() -> None:
     """Drop this process's database."""
     use("postgres")
+    _end_own_sessions(copy_name())
     with owner_connection() as server:
         server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(copy_name())))

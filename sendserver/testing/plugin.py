@@ -12,7 +12,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from sendserver.testing import databases
 
-pytest_plugins = ["sendserver.testing.personas"]
+pytest_plugins = ["sendserver.testing.personas", "sendserver.testing.browser"]
 
 
 @pytest.fixture(scope="session")
