@@ -12,6 +12,7 @@ ALLOWANCE_CHOICES: Final = (200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_00
 
 # --- AV: verification
 REVIEW_BUSINESS_DAYS: Final = 1  # promised answer after submitting
+REFUSAL_APPEAL_MONTHS: Final = 6  # APPEAL_OPEN_MONTHS
 PROFILE_RECHECK_MONTHS: Final = 12  # ID-LEGAL-ENTITY
 DENYLIST_MONTHS: Final = 24
 

@@ -106,3 +106,8 @@ class Verification(models.Model):
 
     def __str__(self) -> str:
         return f"{self.organization}: {self.state}"
+
+    @property
+    def reference(self) -> str:
+        """Return the short name that letters and decisions cite."""
+        return f"VF-{self.uid.hex[:8].upper()}"

@@ -1,0 +1,109 @@
+"""Sign-up: four questions and an honest no to bought lists."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from allauth.account.forms import SignupForm as BaseSignupForm
+from django import forms
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import mark_safe
+
+from accounts import signup
+from accounts.forms.texts import LineField
+from accounts.models import User
+
+WHO = [
+    ("asked", "People who signed up with us | You have their yes, or you will collect it with our forms"),
+    (
+        "customers",
+        "Customers of ours who have not said yes | "
+        "We show how to ask them at the next purchase. They cannot be mailed from here before",
+    ),
+    (
+        "bought",
+        "Addresses we bought, rented, were given or found | We cannot help with these, and would rather say so now",
+    ),
+]
+
+
+def password_hint() -> str:
+    """Return what a password needs, read from the validators that are in force."""
+    options = [v.get("OPTIONS", {}) for v in settings.AUTH_PASSWORD_VALIDATORS]
+    length = next((o["min_length"] for o in options if "min_length" in o), 8)
+    return f"At least {length} characters. A few plain words are fine. We refuse common passwords."
+
+
+class SignupForm(BaseSignupForm):  # type: ignore[misc]
+    """Name, work e-mail, password, organization, whom to write to, and the two documents.
+
+    Somebody who follows an invitation joins that organization and is asked for none.
+    """
+
+    name = LineField(label="Your full name", max_length=120, widget=forms.TextInput({"autocomplete": "name"}))
+    organization = LineField(
+        label="Organization", max_length=120, widget=forms.TextInput({"autocomplete": "organization"})
+    )
+    who = forms.ChoiceField(label="Who will you write to?", choices=WHO, widget=forms.RadioSelect)
+    agree = forms.BooleanField(label="I agree")
+    field_order = ("name", "email", "password1", "organization", "who", "agree")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.order_fields(self.field_order)
+        self.request: HttpRequest | None = None
+        self.fields["email"].label = "Work e-mail"
+        self.fields["email"].help_text = (
+            "We send a code to it. Use an address in your company’s domain if you have one."
+        )
+        self.fields["password1"].label = "Password"
+        self.fields["password1"].help_text = password_hint()
+        for name in ("email", "password1"):
+            self.fields[name].widget.attrs.pop("placeholder", None)
+        self.fields["agree"].label = agree_words()
+
+    def for_invited(self) -> None:
+        """Ask for no organization: an invitation names it."""
+        del self.fields["organization"], self.fields["who"]
+
+    def clean_who(self) -> str:
+        """Return the answer, unless it is one we cannot serve."""
+        if self.cleaned_data["who"] == "bought":
+            raise forms.ValidationError(
+                mark_safe(
+                    "We cannot carry mail to addresses that were bought, rented, given or found. No account is made. "
+                    "Start with people who sign up on your own form, and come back."
+                )
+            )
+        return cast(str, self.cleaned_data["who"])
+
+    def clean_email(self) -> str:
+        """Return the address; too many sign-ups to one mailbox are refused in the same words as to any other."""
+        value: str = super().clean_email()
+        if not signup.address_has_room(value):
+            raise forms.ValidationError("We wrote to this address several times today. Try again tomorrow.")
+        return value
+
+    def custom_signup(self, request: HttpRequest, user: User) -> None:
+        """Keep the answers of a new person."""
+        signup.complete(request, user, name=self.cleaned_data["name"], organization=self.cleaned_data.get("organization"))
+
+
+def agree_words() -> str:
+    """Return the consent line with links to the documents in their current version."""
+    from django.urls import NoReverseMatch, reverse  # noqa: PLC0415 (addresses are known at run time only)
+
+    def link(name: str, words: str) -> str:
+        try:
+            return format_html('<a href="{}">{}</a>', reverse(name), words)
+        except NoReverseMatch:
+            return words
+
+    return format_html(
+        "I have read the {} and agree to it, the {} and the {}.",
+        link("anti_spam", "Anti-Spam Policy"),
+        link("terms", "Terms"),
+        link("dpa", "data-processing agreement"),
+    )

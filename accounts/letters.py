@@ -1,0 +1,63 @@
+"""The letters of a review, written before they are sent so that staff can read them first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.urls import reverse
+
+from accounts import notices, people, policy
+from accounts.models import Organization, SendingDomain, Verification
+
+
+@dataclass(frozen=True)
+class Letter:
+    """Subject and template of one letter, with what it is filled with."""
+
+    subject: str
+    template: str
+    context: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        """Return the words as they go out."""
+        return notices.render_text(self.template, self.context)
+
+
+def write(
+    review: Verification, answer: str, *, reason: str = "", allowance: int = 0, conditions: str = ""
+) -> Letter:
+    """Return the letter for an answer ("approve", "ask", "refuse"); what is not given is read from the review."""
+    organization = review.organization
+    context = {
+        "organization": organization,
+        "reason": reason or review.reason,
+        "allowance": allowance or review.granted_allowance,
+        "conditions": conditions or review.conditions,
+        "domain": _domain(organization),
+        "url": settings.BASE_URL + reverse("verify"),
+        "appeal_months": policy.REFUSAL_APPEAL_MONTHS,
+    }
+    return Letter(_subject(answer, organization, context["domain"]), f"emails/verification_{answer}.txt", context)
+
+
+def _subject(answer: str, organization: Organization, domain: str) -> str:
+    if answer == "approve":
+        return f"Verified: you can send from {domain}" if domain else f"Verified: {organization.name} can send"
+    if answer == "ask":
+        return f"Question about {organization.name}: we need one thing more"
+    return f"Not verified: {organization.name}"
+
+
+def _domain(organization: Organization) -> str:
+    rows = SendingDomain.objects.for_org(organization).filter(removed_at=None, verified_at__isnull=False)
+    return rows.order_by("pk").values_list("name", flat=True).first() or ""
+
+
+def send(review: Verification, answer: str) -> int:
+    """Send the letter of a decided review and return to how many people."""
+    letter = write(review, answer)
+    people_ = people.members_to_notify(review.organization, urgent=True)
+    return notices.send_notice(people_, subject=letter.subject, template=letter.template, context=letter.context)

@@ -1,0 +1,59 @@
+"""What sign-up leaves behind: the person's name, an organization, and the documents accepted by version."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.http import HttpRequest
+
+from accounts import audit, invitations, organizations, policy
+from accounts.models import Organization, TermsAcceptance, User
+from sendserver.lib import clock, ratelimit
+from sendserver.lib.clientip import client_ip, prefix
+
+INVITATION_KEY = "invitation"  # in the session, while somebody signs up to follow one
+
+
+def network_has_room(request: HttpRequest) -> bool:
+    """Count a sign-up from the visitor's network and tell whether it is within the limit."""
+    limit, seconds = policy.SIGNUP_PER_NETWORK
+    return ratelimit.allow("signup-net", prefix(client_ip(request)), limit=limit, seconds=seconds)
+
+
+def address_has_room(email: str) -> bool:
+    """Count a letter that sign-up sends to an address, whoever asked for it."""
+    limit, seconds = policy.SIGNUP_PER_ADDRESS
+    return ratelimit.allow("signup-to", email.lower(), limit=limit, seconds=seconds)
+
+
+def is_invited(request: HttpRequest) -> bool:
+    """Tell whether the visitor came by an invitation that can still be accepted."""
+    token = request.session.get(INVITATION_KEY, "")
+    return bool(token) and invitations.from_token(token) is not None
+
+
+def complete(request: HttpRequest, user: User, *, name: str, organization: str | None) -> None:
+    """Keep the name, found the organization unless the person was invited to one, and record what was accepted."""
+    with transaction.atomic():
+        user.name = name
+        user.save(update_fields=["name"])
+        founded = organizations.found(organization, user) if organization else None
+        accept_documents(user, founded)
+
+
+def accept_documents(user: User, organization: Organization | None) -> None:
+    """Write down that the person accepted the documents in their current versions (rules DATA-ROLES)."""
+    versions = {
+        TermsAcceptance.Document.TERMS: policy.TERMS_VERSION,
+        TermsAcceptance.Document.PROCESSING: policy.DPA_VERSION,
+    }
+    for document, version in versions.items():
+        TermsAcceptance.objects.create(
+            user=user, organization=organization, document=document, version=version, accepted_at=clock.now()
+        )
+    audit.record(
+        "documents.accepted",
+        actor=user,
+        organization=organization,
+        subject=f"user:{user.uid}",
+        detail={str(document): version for document, version in versions.items()},
+    )

@@ -1,0 +1,233 @@
+"""The ladder to a first allowance: what is missing, one review's life cycle, and the staff's decision.
+
+`decide` is the only function that ends a review; the first approval also lifts standing to *good*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from allauth.account.models import EmailAddress
+from django.db import transaction
+
+from accounts import allowance, audit, denylist, letters, policy, standing
+from accounts.domains import is_ready_to_send
+from accounts.errors import ReasonMissingError, VerificationRefusedError
+from accounts.models import (
+    BusinessProfile,
+    CollectionPractice,
+    DenyEntry,
+    Organization,
+    SendingDomain,
+    Standing,
+    User,
+    Verification,
+    VerificationState,
+)
+from sendserver.lib import clock, states
+
+TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
+    VerificationState.COLLECTING: frozenset({VerificationState.SUBMITTED}),
+    VerificationState.SUBMITTED: frozenset(
+        {VerificationState.QUESTIONS, VerificationState.APPROVED, VerificationState.REFUSED}
+    ),
+    VerificationState.QUESTIONS: frozenset(
+        {VerificationState.SUBMITTED, VerificationState.APPROVED, VerificationState.REFUSED}
+    ),
+    VerificationState.APPROVED: frozenset(),
+    VerificationState.REFUSED: frozenset(),
+}
+OPEN: Final = (VerificationState.COLLECTING, VerificationState.SUBMITTED, VerificationState.QUESTIONS)
+
+
+class Step(StrEnum):
+    """The five tasks, in order."""
+
+    EMAIL = "email"
+    BUSINESS = "business"
+    DOMAIN = "domain"
+    PRACTICE = "practice"
+    REVIEW = "review"
+
+
+class Answer(StrEnum):
+    """What staff can answer."""
+
+    APPROVE = "approve"
+    ASK = "ask"
+    REFUSE = "refuse"
+
+
+STATE_OF: Final[Mapping[Answer, VerificationState]] = {
+    Answer.APPROVE: VerificationState.APPROVED,
+    Answer.ASK: VerificationState.QUESTIONS,
+    Answer.REFUSE: VerificationState.REFUSED,
+}
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """One decision of a member of staff. `reason` goes to the customer in these words."""
+
+    answer: Answer
+    reason: str
+    allowance: int = policy.FIRST_ALLOWANCE
+    conditions: str = ""
+
+
+def open_review(organization: Organization) -> Verification | None:
+    """Return the review that is not decided yet."""
+    return Verification.objects.for_org(organization).filter(state__in=OPEN).first()
+
+
+def latest(organization: Organization) -> Verification | None:
+    """Return the open review, else the last decided one."""
+    return open_review(organization) or Verification.objects.for_org(organization).order_by("-pk").first()
+
+
+def begin(organization: Organization) -> Verification:
+    """Return the open review, making one when there is none."""
+    review, _ = Verification.objects.get_or_create(
+        organization=organization,
+        state__in=OPEN,
+        defaults={"state": VerificationState.COLLECTING, "requested_allowance": policy.FIRST_ALLOWANCE},
+    )
+    return review
+
+
+def profile_of(organization: Organization) -> BusinessProfile | None:
+    """Return the business profile, if it was filled in."""
+    return BusinessProfile.objects.filter(organization=organization).first()
+
+
+def practice_of(organization: Organization) -> CollectionPractice | None:
+    """Return the collection practice, if it was filled in."""
+    return CollectionPractice.objects.filter(organization=organization).first()
+
+
+def ready_domains(organization: Organization) -> list[SendingDomain]:
+    """Return the domains that can send now."""
+    rows = SendingDomain.objects.for_org(organization).filter(removed_at=None).order_by("pk")
+    return [domain for domain in rows if is_ready_to_send(domain)]
+
+
+def missing(organization: Organization) -> list[Step]:
+    """Return the tasks that are still to be done before staff can look, in order."""
+    practice = practice_of(organization)
+    done = {
+        Step.EMAIL: EmailAddress.objects.filter(
+            user__memberships__organization=organization, user__memberships__role="owner", verified=True
+        ).exists(),
+        Step.BUSINESS: profile_of(organization) is not None,
+        Step.DOMAIN: bool(ready_domains(organization)),
+        Step.PRACTICE: practice is not None and practice.no_bought_lists,
+    }
+    return [step for step, is_done in done.items() if not is_done]
+
+
+def advance(organization: Organization) -> None:
+    """Hand an unverified organization's papers to staff as soon as nothing is missing.
+
+    Questions of staff are answered by pressing the button: an unfinished answer must not go back by itself.
+    """
+    if organization.standing != Standing.UNVERIFIED or organization.closed_at is not None:
+        return
+    review = latest(organization)
+    if review is None or review.state == VerificationState.COLLECTING:
+        if not missing(organization):
+            submit(organization, actor=None)
+
+
+def submit(organization: Organization, *, actor: User | None) -> Verification:
+    """Hand the papers to staff, or back to them after a question; promises an answer by a date."""
+    gaps = missing(organization)
+    if gaps:
+        raise VerificationRefusedError(f"Not done yet: {', '.join(gaps)}.")
+    review = begin(organization)
+    now = clock.now()
+    promised = clock.business_days_after(now, policy.REVIEW_BUSINESS_DAYS)
+    with transaction.atomic():
+        _move(review, VerificationState.SUBMITTED, actor, "", submitted_at=now, promised_until=promised)
+    return review
+
+
+def apply_again(organization: Organization, *, requested: int) -> Verification:
+    """Open a new review after a refusal, or for a larger allowance."""
+    review = begin(organization)
+    Verification.objects.filter(pk=review.pk).update(requested_allowance=requested)
+    review.requested_allowance = requested
+    return review
+
+
+def decide(review: Verification, ruling: Ruling, *, actor: User) -> Verification:
+    """Write the decision, move standing and allowance, and send the letter after the commit.
+
+    Raises TransitionRefusedError when the review does not wait for staff, VerificationRefusedError when the actor is
+    in the organization's team or an allowance is none of ours, ReasonMissingError without words for the customer.
+    """
+    _refuse_ruling(review, ruling, actor)
+    granted = ruling.allowance if ruling.answer is Answer.APPROVE else 0
+    fields: dict[str, Any] = {"reason": ruling.reason, "conditions": ruling.conditions}
+    if ruling.answer is not Answer.ASK:
+        fields |= {"decided_by": actor, "decided_at": clock.now(), "granted_allowance": granted}
+    with transaction.atomic():
+        _move(review, STATE_OF[ruling.answer], actor, ruling.reason, **fields)
+        if ruling.answer is Answer.APPROVE:
+            _lift(review, granted, actor)
+        transaction.on_commit(lambda: letters.send(review, ruling.answer))
+    return review
+
+
+def _refuse_ruling(review: Verification, ruling: Ruling, actor: User) -> None:
+    states.require(TRANSITIONS, review.state, STATE_OF[ruling.answer])
+    if not ruling.reason.strip():
+        raise ReasonMissingError("Write what the customer should know.")
+    if review.organization.memberships.filter(user=actor).exists():
+        raise VerificationRefusedError("You are in this organization’s team; somebody else has to decide.")
+    if ruling.answer is Answer.APPROVE and ruling.allowance not in policy.ALLOWANCE_CHOICES:
+        raise VerificationRefusedError("Choose one of the allowances.")
+
+
+def _lift(review: Verification, granted: int, actor: User) -> None:
+    organization = Organization.objects.select_for_update().get(pk=review.organization_id)
+    if organization.standing == Standing.UNVERIFIED:
+        standing.move(organization, Standing.GOOD, actor=actor, reason=review.reason, decision_ref=review.reference)
+    allowance.grant(organization, granted, actor=actor, reason=review.reason)
+    review.organization = organization
+
+
+def _move(review: Verification, target: VerificationState, actor: User | None, reason: str, **fields: Any) -> None:
+    """Move one review along the table and write the audit row; a stale object moves nothing."""
+    source = review.state
+    states.require(TRANSITIONS, source, target)
+    moved = Verification.objects.filter(pk=review.pk, state=source).update(state=target, **fields)
+    if not moved:
+        raise VerificationRefusedError("Somebody decided meanwhile. Look at the page again.")
+    for name, value in {"state": target, **fields}.items():
+        setattr(review, name, value)
+    audit.record(
+        f"verification.{target}",
+        actor=actor,
+        organization=review.organization,
+        subject=f"verification:{review.uid}",
+        reason=reason,
+        detail={"from": str(source)},
+    )
+
+
+def denied(organization: Organization) -> list[str]:
+    """Return which of the organization's facts stand on the deny list, in words for staff."""
+    hits = []
+    profile = profile_of(organization)
+    if profile and profile.register_number and denylist.is_denied(DenyEntry.Kind.REGISTER, profile.register_number):
+        hits.append("register number")
+    for domain in SendingDomain.objects.for_org(organization).filter(removed_at=None):
+        if denylist.is_denied(DenyEntry.Kind.DOMAIN, domain.name):
+            hits.append(domain.name)
+    for member in organization.memberships.filter(role="owner").select_related("user"):
+        if denylist.is_denied(DenyEntry.Kind.ADDRESS, member.user.email):
+            hits.append("owner’s address")
+    return hits

@@ -1,0 +1,111 @@
+"""A person's own pages: settings, own data, the audit log, the second factor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts import audit, ownership
+from accounts.access import PortalRequest, Right, has_right, has_second_factor, portal_view
+from accounts.forms import SettingsForm
+from accounts.models import AuditEntry, Membership, Organization, User
+
+AUDIT_PAGE = 50
+AFTER_ENROLMENT = "after_enrolment"  # session: where to go once a second factor is set up
+
+
+@portal_view(Right.VIEW)
+@require_http_methods(["GET", "POST"])
+def settings(request: PortalRequest) -> HttpResponse:
+    """Show and take a person's settings; owners change the organization's name and zone here too."""
+    owner = has_right(request.membership, Right.OWN)
+    form = SettingsForm(request.POST or None, initial=_initial(request), owner=owner)
+    if request.method == "POST" and form.is_valid():
+        _save(request, form.cleaned_data, owner=owner)
+        messages.success(request, "Saved.")
+        return redirect("settings")
+    return render(request, "accounts/settings.html", {"form": form, "owner": owner})
+
+
+def _initial(request: PortalRequest) -> dict[str, Any]:
+    return {
+        "name": request.user.name,
+        "time_zone": request.user.time_zone,
+        "notify_urgent": request.membership.notify_urgent,
+        "notify_digest": request.membership.notify_digest,
+        "organization": request.org.name,
+        "organization_zone": request.org.time_zone,
+    }
+
+
+def _save(request: PortalRequest, data: dict[str, Any], *, owner: bool) -> None:
+    with transaction.atomic():
+        User.objects.filter(pk=request.user.pk).update(name=data["name"], time_zone=data["time_zone"])
+        notify = {name: data[name] for name in ("notify_urgent", "notify_digest")}
+        Membership.objects.filter(pk=request.membership.pk).update(**notify)
+        changed = owner and (request.org.name, request.org.time_zone) != (data["organization"], data["organization_zone"])
+        if changed:
+            Organization.objects.filter(pk=request.org.pk).update(
+                name=data["organization"], time_zone=data["organization_zone"]
+            )
+            subject = f"organization:{request.org.uid}"
+            audit.record("organization.renamed", actor=request.user, organization=request.org, subject=subject)
+
+
+@portal_view(Right.VIEW)
+@require_POST
+def own_data(request: PortalRequest) -> HttpResponseBase:
+    """Stream what we keep about the person and, for an owner, the organization, as a ZIP of JSON files."""
+    if not did_recently_reauthenticate(request):
+        return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': reverse('settings')})}")
+    organization = request.org if has_right(request.membership, Right.OWN) else None
+    subject = f"user:{request.user.uid}"
+    audit.record("data.exported", actor=request.user, organization=request.org, subject=subject)
+    response = StreamingHttpResponse(ownership.archive(request.user, organization), content_type="application/zip")
+    response["Content-Disposition"] = 'attachment; filename="sendserver-data.zip"'
+    return response
+
+
+@portal_view(Right.TEAM)
+@require_GET
+def audit_log(request: PortalRequest) -> HttpResponse:
+    """Show who did what in this organization, newest first."""
+    rows = AuditEntry.objects.filter(organization=request.org).order_by("-pk")
+    page = Paginator(rows, AUDIT_PAGE).get_page(request.GET.get("page"))
+    names = _names([row.actor_uid for row in page])
+    for row in page:
+        row.who = names.get(row.actor_uid, "The system" if row.actor_uid is None else "Staff")
+    return render(request, "accounts/audit.html", {"page_obj": page})
+
+
+def _names(uids: list[Any]) -> dict[Any, str]:
+    """Return names of actors; staff are not named to customers."""
+    rows = User.objects.filter(uid__in=[uid for uid in uids if uid], is_staff=False)
+    return {user.uid: str(user) for user in rows}
+
+
+@never_cache
+@login_required
+@require_GET
+def second_factor(request: HttpRequest) -> HttpResponse:
+    """Go to where the second factor is asked for, or offer to set one up; then on to `next`."""
+    user: Any = request.user
+    target = request.GET.get("next", "")
+    if not url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}):
+        target = "/portal/"
+    if has_second_factor(user):
+        request.session.pop(AFTER_ENROLMENT, None)
+        return redirect(f"{reverse('mfa_reauthenticate')}?{urlencode({'next': target})}")
+    request.session[AFTER_ENROLMENT] = target
+    return render(request, "accounts/second_factor.html", {"next": target})

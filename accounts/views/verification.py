@@ -1,0 +1,124 @@
+"""The way to a first allowance: the task list and its forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from allauth.account.models import EmailAddress
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts import audit, policy, verification
+from accounts.access import PortalRequest, Right, has_right, portal_view
+from accounts.errors import AccountsError
+from accounts.forms import BusinessForm, PracticeForm
+from accounts.models import SendingDomain, VerificationState
+from accounts.verification import Step
+
+
+@dataclass(frozen=True)
+class Task:
+    """One line of the task list; `state` is done, now, open or wait."""
+
+    number: int
+    step: Step
+    state: str
+
+
+def tasks_of(gaps: list[Step], state: str | None) -> list[Task]:
+    """Return the five tasks; the first open one is `now`, the review waits for the others."""
+    tasks = []
+    for number, step in enumerate(Step, start=1):
+        if step is Step.REVIEW:
+            status = _review_state(gaps, state)
+        elif step not in gaps:
+            status = "done"
+        else:
+            status = "now" if step is gaps[0] else "open"
+        tasks.append(Task(number, step, status))
+    return tasks
+
+
+def _review_state(gaps: list[Step], state: str | None) -> str:
+    if state in (VerificationState.APPROVED, VerificationState.SUBMITTED, VerificationState.QUESTIONS):
+        return {"approved": "done", "submitted": "now", "questions": "questions"}[str(state)]
+    if state == VerificationState.REFUSED:
+        return "refused"
+    return "wait" if gaps else "open"
+
+
+@portal_view(Right.VIEW)
+@require_GET
+def verify(request: PortalRequest) -> HttpResponse:
+    """Show the tasks, what staff said, and what works before approval."""
+    review = verification.latest(request.org)
+    gaps = verification.missing(request.org)
+    tasks = tasks_of(gaps, review.state if review else None)
+    domains = SendingDomain.objects.for_org(request.org).filter(removed_at=None).order_by("pk")
+    context = {
+        "review": review,
+        "tasks": tasks,
+        "done": sum(task.state == "done" for task in tasks),
+        "domain": domains.prefetch_related("records").first(),
+        "profile": verification.profile_of(request.org),
+        "practice": verification.practice_of(request.org),
+        "email": EmailAddress.objects.filter(user=request.user, verified=True, primary=True).first(),
+        "may_own": has_right(request.membership, Right.OWN),
+        "may_domains": has_right(request.membership, Right.DOMAINS),
+        "first_allowance": policy.FIRST_ALLOWANCE,
+        "review_days": policy.REVIEW_BUSINESS_DAYS,
+        "check_minutes": policy.DOMAIN_CHECK_MINUTES,
+    }
+    return render(request, "accounts/verify.html", context)
+
+
+@portal_view(Right.OWN)
+@require_http_methods(["GET", "POST"])
+def verify_business(request: PortalRequest) -> HttpResponse:
+    """Take the business profile."""
+    profile = verification.profile_of(request.org)
+    form = BusinessForm(request.POST or None, instance=profile)
+    if request.method == "POST" and form.is_valid():
+        form.instance.organization = request.org
+        form.save()
+        _after(request, "profile.saved")
+        return redirect("verify")
+    return render(request, "accounts/verify_business.html", {"form": form})
+
+
+@portal_view(Right.OWN)
+@require_http_methods(["GET", "POST"])
+def verify_practice(request: PortalRequest) -> HttpResponse:
+    """Take the description of how addresses are collected."""
+    practice = verification.practice_of(request.org)
+    form = PracticeForm(request.POST or None, instance=practice)
+    if request.method == "POST" and form.is_valid():
+        form.instance.organization = request.org
+        form.save()
+        _after(request, "practice.saved")
+        return redirect("verify")
+    return render(request, "accounts/verify_practice.html", {"form": form})
+
+
+def _after(request: PortalRequest, action: str) -> None:
+    """Write down who changed the papers and hand them on when they are complete."""
+    subject = f"organization:{request.org.uid}"
+    audit.record(action, actor=request.user, organization=request.org, subject=subject)
+    verification.advance(request.org)
+
+
+@portal_view(Right.OWN)
+@require_POST
+def verify_submit(request: PortalRequest) -> HttpResponse:
+    """Hand the papers to staff: after a question, after a refusal, or the first time by hand."""
+    review = verification.latest(request.org)
+    if review is None or review.state in (VerificationState.APPROVED, VerificationState.SUBMITTED):
+        return redirect("verify")
+    try:
+        verification.submit(request.org, actor=request.user)
+        messages.success(request, "Sent. A member of staff reads it next.")
+    except AccountsError as error:
+        messages.error(request, str(error))
+    return redirect("verify")
