@@ -4,25 +4,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('abuse', '0003_evidence_only_grows'),
+        ("abuse", "0003_evidence_only_grows"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='complaint',
-            name='event_id',
+            model_name="complaint",
+            name="event_id",
             field=models.BigIntegerField(blank=True, null=True, unique=True),
         ),
         migrations.AddField(
-            model_name='complaint',
-            name='inbound_id',
+            model_name="complaint",
+            name="inbound_id",
             field=models.BigIntegerField(blank=True, null=True, unique=True),
         ),
         migrations.AddField(
-            model_name='complaint',
-            name='withdrawn_at',
+            model_name="complaint",
+            name="withdrawn_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
     ]

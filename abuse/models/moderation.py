@@ -131,9 +131,15 @@ class Appeal(models.Model):
         UPHELD = "upheld", "Decision stands"
         REVERSED = "reversed", "Decision reversed"
 
+    class Ground(models.TextChoices):
+        FACTS = "facts", "The facts are different"
+        RULE = "rule", "The rule does not fit"
+        MEASURE = "measure", "The measure is too hard"
+
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     decision = models.OneToOneField(Decision, models.PROTECT, related_name="appeal")
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="appeals")
+    ground = models.CharField(max_length=8, choices=Ground.choices, default=Ground.FACTS)
     text = models.TextField(max_length=8000)
     state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
     made_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")

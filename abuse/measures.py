@@ -1,0 +1,58 @@
+"""What a decision does to campaigns beside the standing: brakes set and lifted, drafts sent back."""
+
+from __future__ import annotations
+
+from django.db.models import Q
+
+from abuse.errors import DecisionRefusedError
+from abuse.models import Case, Decision, DecisionKind
+from accounts.models import Organization, User
+from campaigns import brakes, lifecycle
+from campaigns.models import Brake, Campaign, CampaignState
+
+# Brakes that staff lift by restoring; faults of relays and restored databases are not theirs.
+OURS = (Brake.Kind.STAFF, Brake.Kind.COMPLAINTS, Brake.Kind.BOUNCES)
+
+
+def apply(kind: str, case: Case, actor: User, decision: Decision, *, waits: bool) -> None:
+    """Do to campaigns what the decision asks for; `waits` is a block or restoration not confirmed yet."""
+    if kind == DecisionKind.SUSPEND_CAMPAIGN:
+        _stop_campaign(case, actor, decision)
+    elif kind == DecisionKind.WARN:
+        _hold_scheduled(case.organization, actor, decision)
+    elif kind == DecisionKind.RESTORE and not waits:
+        lift_all(case.organization, actor, f"Restored by {decision.reference}")
+    elif kind == DecisionKind.NO_ACTION and case.campaign_id:
+        _lift(Brake.objects.filter(campaign_id=case.campaign_id), actor, f"No action, {decision.reference}")
+
+
+def _stop_campaign(case: Case, actor: User, decision: Decision) -> None:
+    campaign = Campaign.objects.for_org(case.organization).filter(pk=case.campaign_id).first()
+    if campaign is None:
+        raise DecisionRefusedError("This case names no campaign to suspend.")
+    reason = f"Suspended by decision {decision.reference}"
+    brakes.set_brake(Brake.Kind.STAFF, reason, campaign=campaign, actor=actor)
+
+
+def _hold_scheduled(organization: Organization, actor: User, decision: Decision) -> None:
+    """Send scheduled campaigns back to draft: a warned sender's mail is read by staff before it goes."""
+    for campaign in Campaign.objects.for_org(organization).filter(state=CampaignState.SCHEDULED):
+        reason = f"Warned by {decision.reference}: staff read each campaign first. Send it again to have it read."
+        lifecycle.move(campaign, CampaignState.DRAFT, actor=actor, reason=reason)
+
+
+def lift_all(organization: Organization, actor: User, reason: str) -> None:
+    """Lift the brakes on an organization and its campaigns that decisions and rates have set."""
+    _lift(Brake.objects.filter(Q(organization=organization) | Q(campaign__organization=organization)), actor, reason)
+
+
+def free_campaign(decision: Decision, actor: User) -> None:
+    """Lift what a decision set on the campaign of its case."""
+    if decision.case is not None and decision.case.campaign_id:
+        rows = Brake.objects.filter(campaign_id=decision.case.campaign_id)
+        _lift(rows, actor, f"Reversed: {decision.reference}")
+
+
+def _lift(rows: object, actor: User, reason: str) -> None:
+    for brake in rows.filter(lifted_at=None, kind__in=OURS):  # type: ignore[attr-defined]
+        brakes.lift(brake, actor=actor, reason=reason)

@@ -1,0 +1,19 @@
+"""Thin tasks of the abuse desk; the schedule stands in sendserver.celery."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from abuse import judging, reminders
+
+
+@shared_task(name="abuse.judge_reputation")
+def judge_reputation() -> None:
+    """Take in new reports and judge the figures."""
+    judging.run()
+
+
+@shared_task(name="abuse.remind")
+def remind() -> None:
+    """Look after promises."""
+    reminders.run()
