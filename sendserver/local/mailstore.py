@@ -14,10 +14,12 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Generic, TypeVar
 
 KEYS = ("relay-1", "relay-2")
 KEPT_LINES = 100_000  # of one relay's log, in memory of a reader
 _ID_LENGTH = 14
+Line = TypeVar("Line")
 
 
 @dataclass(frozen=True)
@@ -95,36 +97,81 @@ class Store:
         os.close(self._log)
 
 
-class Reader:
-    """The reading side of one relay's log: reads only what is new since the last call."""
+class Tail(Generic[Line]):
+    """Reads an append-only file of JSON lines, each time only what is new."""
 
-    def __init__(self, var: Path, key: str, *, limit: int = KEPT_LINES) -> None:
-        self.path = home(var, key) / "log.jsonl"
+    def __init__(self, path: Path, kind: type[Line], *, limit: int | None = None) -> None:
+        self.path = path
+        self.kind = kind
         self.offset = 0
-        self.taken_count = 0
-        self.lines: deque[LogLine] = deque(maxlen=limit)
+        self.lines: deque[Line] = deque(maxlen=limit)
 
-    def fresh(self) -> list[LogLine]:
+    def fresh(self) -> list[Line]:
         """Return the lines written since the last call and keep them; a line not yet whole is left for the next."""
         try:
             with self.path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size < self.offset:
-                    self._forget()
+                    self.forget()
                 file.seek(self.offset)
                 data = file.read()
         except FileNotFoundError:
             return []
         whole = data[: data.rfind(b"\n") + 1]
         self.offset += len(whole)
-        found = [LogLine(**json.loads(line)) for line in whole.splitlines()]
+        found = [self.kind(**json.loads(line)) for line in whole.splitlines()]
         self.lines.extend(found)
+        return found
+
+    def forget(self) -> None:
+        """Begin anew: the file was thrown away by a reset."""
+        self.offset = 0
+        self.lines.clear()
+
+
+class Reader(Tail[LogLine]):
+    """The reading side of one relay's log."""
+
+    def __init__(self, var: Path, key: str) -> None:
+        super().__init__(home(var, key) / "log.jsonl", LogLine, limit=KEPT_LINES)
+        self.taken_count = 0
+
+    def fresh(self) -> list[LogLine]:
+        """Return the new lines, and count what was taken."""
+        found = super().fresh()
         self.taken_count += sum(line.taken for line in found)
         return found
 
-    def _forget(self) -> None:
-        """Begin anew: the log was thrown away by a reset."""
-        self.offset = self.taken_count = 0
-        self.lines.clear()
+    def forget(self) -> None:
+        """Begin anew."""
+        super().forget()
+        self.taken_count = 0
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """What one of the people did after reading a mail."""
+
+    at: str  # ISO 8601, UTC
+    id: str  # queue id of the mail
+    rcpt_to: str
+    act: str
+    words: str  # what was done and what was answered
+
+    @property
+    def moment(self) -> datetime:
+        """Return when."""
+        return datetime.fromisoformat(self.at)
+
+
+def reactions_file(var: Path) -> Path:
+    """Return where the people's reactions are noted."""
+    return var / "relays" / "reactions.jsonl"
+
+
+def note_reaction(var: Path, reaction: Reaction) -> None:
+    """Append one reaction."""
+    with reactions_file(var).open("ab") as file:
+        file.write(json.dumps(asdict(reaction)).encode() + b"\n")
 
 
 def emptied_at(var: Path) -> datetime:
