@@ -54,14 +54,22 @@ def messages(field: BoundField) -> list[str]:
 
 def _reworded(field: BoundField, error: str) -> str:
     if error == "This field is required.":
-        label = str(field.label)
-        if isinstance(field.field.widget, forms.CheckboxInput):
-            return "Tick the box to go on"
-        chosen = isinstance(field.field.widget, (*CHOICES, forms.Select, forms.FileInput))
-        return f"{'Choose' if chosen else 'Enter'}: {label[:1].lower() + label[1:] if label[1:2].islower() else label}"
+        return _asked_for(field)
     if error in ("Enter a valid email address.", "Enter a valid e-mail address."):
         return "Enter an e-mail address like name@example.com"
     return error
+
+
+def _asked_for(field: BoundField) -> str:
+    """Return what to do about an empty field, from its label."""
+    label, widget = str(field.label), field.field.widget
+    if isinstance(widget, forms.CheckboxInput):
+        return "Tick the box to go on"
+    if label.endswith("?"):
+        return f"Answer: {label}"
+    chosen = isinstance(widget, (*CHOICES, forms.Select, forms.FileInput))
+    spoken = label[:1].lower() + label[1:] if label[1:2].islower() else label
+    return f"{'Choose' if chosen else 'Enter'} {spoken}"
 
 
 def _summary_line(to: str, text: str) -> SafeString:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
 
-from accounts import allowance
+from accounts import allowance, verification
+from accounts.models import Membership, Organization, Standing
+from campaigns.models import Campaign
+from compliance.models import ContactList, Suppression
 from sendserver.lib import words
-
-if TYPE_CHECKING:
-    from accounts.models import Organization
 
 KEPT_SECONDS: Final = 10
 MOST_SUPPRESSIONS: Final = 10_000  # above, the menu shows no number rather than counting on
@@ -55,7 +55,7 @@ def portal(request: HttpRequest) -> dict[str, Any]:
     """Return the portal's navigation as `shell`; empty outside the portal, so public pages cost no query."""
     user = getattr(request, "user", None)
     organization = getattr(request, "org", None) if user is not None and user.is_authenticated else None
-    if not organization or not request.path.startswith("/portal/"):
+    if not organization or not request.path.startswith(("/portal/", "/account/")):
         return {"shell": {"nav": NAV, "section": section(request.path)}}
     return {
         "shell": {
@@ -76,8 +76,17 @@ def section(path: str) -> str:
 def standing_line(organization: Organization) -> str:
     """Return the line under the organization's name: its standing and allowance."""
     word = words.STANDINGS[organization.standing][0]
+    if organization.standing == Standing.UNVERIFIED:
+        return f"{word}, {steps_done(organization)} of {len(verification.Step)} done"
     today = allowance.today(organization)
     return f"{word}, {today:,} a day" if today else word
+
+
+def steps_done(organization: Organization) -> int:
+    """Return how many of the five verification tasks are done; the last is the staff's review."""
+    if organization.standing != Standing.UNVERIFIED:
+        return len(verification.Step)
+    return len(verification.Step) - 1 - len(verification.missing(organization))
 
 
 def _nav(organization: Organization) -> list[NavItem]:
@@ -100,9 +109,6 @@ def nav_counts(organization: Organization) -> dict[str, int | None]:
 
 
 def _count(organization: Organization) -> dict[str, int | None]:
-    from campaigns.models import Campaign
-    from compliance.models import ContactList, Suppression
-
     kept_out = Suppression.objects.filter(organization=organization, lifted_at=None)
     number = kept_out[: MOST_SUPPRESSIONS + 1].count()
     return {
@@ -113,8 +119,6 @@ def _count(organization: Organization) -> dict[str, int | None]:
 
 
 def _organizations(request: HttpRequest, current: Organization) -> list[dict[str, Any]]:
-    from accounts.models import Membership
-
     mine = Membership.objects.filter(user_id=request.user.pk, organization__closed_at=None)  # type: ignore[misc]
     return [
         {

@@ -10,10 +10,13 @@ from accounts import allowance
 from accounts.access import PortalRequest, Right, portal_view
 from accounts.models import Organization, Standing
 from accounts.policy import FIRST_ALLOWANCE
+from accounts.verification import Step
 from campaigns.models import Campaign
+from compliance import policy
 from compliance.models import ContactList
 from sendserver.lib import clock
 from sendserver.pages import overview
+from sendserver.pages.context import steps_done
 from sendserver.pages.needs import needs
 
 
@@ -31,7 +34,8 @@ def home(request: PortalRequest) -> HttpResponse:
         "needs": needs(request.org, now),
         "month": overview.month(request.org, now),
         "recent": overview.recent(request.org),
-        "gauges": overview.gauges(request.org, now),
+        "gauges": overview.gauges(request.org),
+        "judged_days": policy.JUDGED_D,
         "used": used,
         "today": today,
         "next_step": allowance.next_step(request.org.daily_allowance),
@@ -48,6 +52,8 @@ def sending_now(request: PortalRequest) -> HttpResponse:
 
 def _first_steps(organization: Organization) -> dict[str, object]:
     return {
+        "steps": len(Step),
+        "done": steps_done(organization),
         "verified": organization.standing != Standing.UNVERIFIED,
         "has_list": ContactList.objects.for_org(organization).exists(),
         "draft": Campaign.objects.for_org(organization).order_by("-updated_at").first(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -14,7 +14,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from compliance import policy, policy_text
-from compliance import rules as rule_registry
+from compliance.rules import registry
 from sendserver.lib import clock, ratelimit
 from sendserver.lib.clientip import client_ip, prefix
 from sendserver.pages import figures, papers, servers
@@ -122,12 +122,7 @@ def postmaster_json(request: HttpRequest) -> JsonResponse:
 @require_safe
 def rules(request: HttpRequest) -> HttpResponse:
     """Print the registry of checks and every number, straight from the code that applies them."""
-    return render(request, "pages/rules.html", {"checks": _checks(), "numbers": policy.NUMBERS})
-
-
-def _checks() -> list[Any]:
-    found = getattr(rule_registry, "REGISTRY", {})
-    return sorted(found.values(), key=lambda one: one.id)
+    return render(request, "pages/rules.html", {"checks": registry(), "numbers": policy.NUMBERS})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
