@@ -1,11 +1,157 @@
-"""Statements of where a list comes from: asked, signed, kept for ever (rules section 2)."""
+"""Statements of where a list comes from: shown, signed with a fresh second factor, kept for ever (rules section 2).
+
+The record itself is append-only and chained and names nobody; name, network and the text as shown stand in a side
+row that retention may delete. A salted commitment in the record binds the two.
+"""
 
 from __future__ import annotations
 
-from compliance import policy
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts import audit
+from accounts.ledger import append_chained
+from accounts.models import BusinessProfile, Organization, User
+from compliance import answers, policy
 from compliance.consent import months_before
-from compliance.models import Attestation, ContactList
-from sendserver.lib import clock
+from compliance.errors import SignatureRefusedError
+from compliance.imports import holds, lifecycle
+from compliance.imports.scan import counts_of
+from compliance.models import Attestation, AttestationPerson, ContactList, ImportJob, ImportState
+from compliance.wording import CURRENT, Filled
+from sendserver.lib import chain, clock
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Who signs: the account, its role in words, the second factor with its time, and where from."""
+
+    user: User
+    role: str
+    factor: str  # totp or webauthn
+    factor_at: datetime
+    ip: str
+    user_agent: str
+
+
+def legal_name(organization: Organization) -> str:
+    """Return the name that a statement is made for: the registered one, where it is known."""
+    profile = BusinessProfile.objects.filter(organization=organization).first()
+    return profile.legal_name if profile else organization.name
+
+
+def statement(job: ImportJob, role: str) -> Filled:
+    """Return the statement for an upload as it is shown and signed."""
+    return CURRENT.filled(
+        {
+            "name": job.answers.get("signer_name", ""),
+            "role": role.lower(),
+            "legal_name": legal_name(job.organization),
+            "list_name": job.contact_list.name,
+            "rows": f"{job.row_count:,}",
+            "fingerprint": bytes(job.file_sha256).hex()[:16],
+            "days": str(policy.PROOF_DEADLINE_BD),
+        }
+    )
+
+
+def submit(job: ImportJob, signer: Signer) -> Attestation:
+    """Sign an answered upload and queue it for reading; SignatureRefusedError says what is missing.
+
+    Where the staff has to look first, the list is held from here on, so that no row is mailable in between.
+    """
+    _refuse_unready(job, signer)
+    reasons = holds.reasons(holds.facts_of(job, answers.claim_of(job)))
+    with transaction.atomic():
+        if reasons:
+            text = " ".join(reason["text"] for reason in reasons)
+            ContactList.objects.filter(pk=job.contact_list_id, held_at=None).update(
+                held_at=clock.now(), held_reason=text
+            )
+        record = _record(job, signer)
+        moved = lifecycle.move(
+            job, ImportState.QUEUED, actor=signer.user, attestation=record, held_reasons=reasons, heartbeat_at=None
+        )
+        if not moved:
+            raise SignatureRefusedError("This upload was submitted already.")
+        audit.record(
+            "list.attested",
+            actor=signer.user,
+            organization=job.organization,
+            subject=f"list:{job.contact_list.uid}",
+            detail={"attestation": str(record.uid), "import": str(job.uid), "wording": CURRENT.version},
+        )
+    return record
+
+
+def _refuse_unready(job: ImportJob, signer: Signer) -> None:
+    if signer.factor not in ("totp", "webauthn"):
+        raise SignatureRefusedError("Confirm with your second factor first.")
+    if job.state != ImportState.ANSWERED:
+        raise SignatureRefusedError("This upload is not ready to be submitted.")
+    gaps = answers.missing(job)
+    if gaps:
+        raise SignatureRefusedError(f"{gaps[0]}.")
+    counts = counts_of(job)
+    if not counts.done:
+        raise SignatureRefusedError("The rows are still being counted. Try again in a moment.")
+    stop = holds.refusal(counts)
+    if stop:
+        raise SignatureRefusedError(stop)
+
+
+def _record(job: ImportJob, signer: Signer) -> Attestation:
+    text = statement(job, signer.role).text
+    salt = secrets.token_bytes(16)
+    person = {
+        "signer_name": job.answers["signer_name"][:120],
+        "signer_role": signer.role[:120],
+        "ip": signer.ip[:45],
+        "user_agent": signer.user_agent[:300],
+        "statement": text,
+    }
+    signed = {name: value for name, value in job.answers.items() if name != "signer_name"}
+    record = append_chained(
+        Attestation,
+        {
+            "organization": job.organization,
+            "list_uid": job.contact_list.uid,
+            "import_uid": job.uid,
+            "wording_version": CURRENT.version,
+            "text_sha256": hashlib.sha256(text.encode()).digest(),
+            "answers": {**signed, "declared_country": job.declared_country, "columns": job.columns},
+            "legal_name": legal_name(job.organization)[:160],
+            "signer_uid": signer.user.uid,
+            "factor": signer.factor,
+            "factor_at": signer.factor_at,
+            "file_sha256": bytes(job.file_sha256),
+            "row_count": job.row_count,
+            "signed_at": clock.now(),
+            "person_commitment": commitment(salt, person),
+        },
+    )
+    AttestationPerson.objects.create(attestation_uid=record.uid, salt=salt, **person)
+    return record
+
+
+def commitment(salt: bytes, person: dict[str, str]) -> bytes:
+    """Return what binds a record to its side row: SHA-256 over the salt and the row, 32 bytes."""
+    return hashlib.sha256(salt + chain.canonical(person)).digest()
+
+
+def matches(record: Attestation, side: AttestationPerson) -> bool:
+    """Tell whether a side row is the one that was signed."""
+    person = {name: getattr(side, name) for name in ("signer_name", "signer_role", "ip", "user_agent", "statement")}
+    return commitment(bytes(side.salt), person) == bytes(record.person_commitment)
+
+
+def person_of(record: Attestation) -> AttestationPerson | None:
+    """Return who signed, or None when retention has deleted that."""
+    return AttestationPerson.objects.filter(attestation_uid=record.uid).first()
 
 
 def valid_attestation(contact_list: ContactList) -> Attestation | None:

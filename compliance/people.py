@@ -112,7 +112,9 @@ def get_or_create(organization: Organization, address: Address, person: Person) 
             "country": person.country,
         },
     )
-    if not made:
+    if made:
+        suppression.carry_over(organization, address.key)
+    else:
         _fill_in(contact, person)
     return contact
 
@@ -175,6 +177,7 @@ def _move(contact: Contact, address: Address, actor: User) -> None:
     Contact.objects.filter(pk=contact.pk).update(
         address_key=address.key, address_hash=suppression_hash(address.key), domain=address.domain
     )
+    suppression.carry_over(contact.organization, address.key)
     ListMembership.objects.filter(contact=contact).update(confirmed_at=None)
     contact.address_key, contact.domain = address.key, address.domain
 

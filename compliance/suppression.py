@@ -116,6 +116,14 @@ def is_suppressed(organization: Organization, address_key: AddressKey) -> bool:
     return live(organization).filter(address_hash__in=suppression_hashes(address_key)).exists()
 
 
+def carry_over(organization: Organization, address_key: AddressKey) -> None:
+    """Give an address's entries a row under every key, so that a contact made after a rotation meets them in joins."""
+    if len(settings.SUPPRESSION_KEYS) == 1:
+        return
+    for row in find(organization, address_key):
+        _insert(address_key, row.organization, (row.reason, row.source, row.delivery_id, row.until))
+
+
 def lift(suppression: Suppression, *, reason: str, actor: User | None) -> bool:
     """Take one entry off the list, audited; tell whether it was still there.
 

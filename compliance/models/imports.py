@@ -45,7 +45,8 @@ class ImportJob(models.Model):
     encoding = models.CharField(max_length=40, blank=True)
     delimiter = models.CharField(max_length=4, blank=True)
     header = models.JSONField(default=list)  # column names as found
-    columns = models.JSONField(default=dict)  # column index (text) -> target field
+    columns = models.JSONField(default=dict)  # compliance.imports.columns.Plan.to_json()
+    scan = models.JSONField(default=dict)  # what a first reading counted: compliance.imports.scan.Counts
     answers = models.JSONField(default=dict)  # consent step, as answered; signed into the attestation
     declared_country = models.CharField(max_length=2, blank=True)
     attestation = models.ForeignKey(
@@ -57,7 +58,8 @@ class ImportJob(models.Model):
     updated_count = models.PositiveIntegerField(default=0)
     duplicate_count = models.PositiveIntegerField(default=0)
     rejected_count = models.PositiveIntegerField(default=0)
-    suppressed_count = models.PositiveIntegerField(default=0)  # taken, but on a do-not-mail list
+    suppressed_count = models.PositiveIntegerField(default=0)  # left out on purpose: on a do-not-mail list
+    suppressed_reasons = models.JSONField(default=dict)  # reason -> how many of them
     unmailable_count = models.PositiveIntegerField(default=0)  # taken, but no basis that permits mailing
     held_reasons = models.JSONField(default=list)  # rule ids with figures, for staff and customer
     started_at = models.DateTimeField(null=True, blank=True)

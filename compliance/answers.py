@@ -1,0 +1,150 @@
+"""What the consent step asks and what its answers mean; they are kept with the upload and signed into its statement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Any, Final
+
+from compliance import countries
+from compliance.imports.rows import CUSTOMERS, Claim
+from compliance.models import ImportJob
+from compliance.models.lists import ConsentBasis
+
+
+@dataclass(frozen=True)
+class Source:
+    """One way in which people came onto a list; `basis` is what it is worth, `short` names it in a record."""
+
+    label: str
+    hint: str
+    short: str
+    basis: str
+
+
+FORBIDDEN: Final = "forbidden"
+SOURCES: Final[dict[str, Source]] = {
+    "website_form": Source(
+        "A sign-up form on our website",
+        "They ticked a box or entered an address to get your e-mails",
+        "A sign-up form on the website",
+        ConsentBasis.EXPRESS_SOI,
+    ),
+    "checkout": Source(
+        "A box at our checkout",
+        "Empty until they ticked it. A purchase alone is not a yes",
+        "A box at the checkout, empty until ticked",
+        ConsentBasis.EXPRESS_SOI,
+    ),
+    "paper": Source(
+        "A form on paper or at an event",
+        "You have the sheets or the export",
+        "A form on paper or at an own event",
+        ConsentBasis.EXPRESS_WRITTEN,
+    ),
+    "spoken": Source(
+        "They told us, in person or on the phone",
+        "You noted who, when and for what",
+        "A spoken yes, noted with its date",
+        ConsentBasis.EXPRESS_ORAL,
+    ),
+    "previous_tool": Source(
+        "Another e-mail tool we used before",
+        "You are moving a list with its sign-up dates",
+        "Moved from another e-mail tool, with its sign-up dates",
+        ConsentBasis.EXPRESS_SOI,
+    ),
+    "customers": Source(
+        "Customers, without a yes of their own",
+        "They bought from us and did not object. We record it; we send only where people said yes",
+        "Customers without a yes of their own",
+        CUSTOMERS,
+    ),
+}
+# The eight kinds of lists that nobody may upload, asked one by one (rules SRC-PROHIBITED, section 2.1).
+PROHIBITED: Final[dict[str, str]] = {
+    "bought": "Bought",
+    "rented": "Rented",
+    "swapped": "Swapped or shared with another company",
+    "third_party": "From a partner, a prize draw or co-registration",
+    "harvested": "Collected from websites, profiles or directories by hand or software",
+    "guessed": "Guessed, completed or appended by a data service",
+    "employer": "Taken along from an employer, or from somebody else's event",
+    "directory": "From a public register or directory",
+}
+STATEMENTS: Final[dict[str, str]] = {
+    "agreed": "Everyone in this file agreed to get marketing e-mail {sender}.",
+    "not_bought": "None of the addresses was bought, rented, swapped or collected from websites.",
+    "proof": "I can show proof for any address within {days} working days if asked.",
+}
+
+
+def claim_of(job: ImportJob) -> Claim:
+    """Return what the sender says of the whole file."""
+    source = SOURCES.get(job.answers.get("source", ""))
+    mailed = _day(job.answers.get("last_mailed", ""))
+    return Claim(
+        basis=source.basis if source else "",
+        earliest=_day(f"{job.answers['earliest']}-01") if job.answers.get("earliest") else None,
+        country=job.declared_country,
+        source=source_line(job.answers),
+        last_contact_at=mailed,
+    )
+
+
+def source_line(answers: dict[str, Any]) -> str:
+    """Return where people said yes, as it stands beside each of them."""
+    source = SOURCES.get(answers.get("source", ""))
+    parts = [source.short if source else "", answers.get("page_url", "")]
+    return ", ".join(part for part in parts if part)
+
+
+def _day(text: str) -> datetime | None:
+    try:
+        return datetime.combine(date.fromisoformat(text), time(0), UTC)
+    except ValueError:
+        return None
+
+
+def span(answers: dict[str, Any]) -> str:
+    """Return the range of sign-up dates in words: "May 2024 to September 2026"."""
+    days = [_day(f"{answers.get(name, '')}-01") for name in ("earliest", "latest")]
+    texts = [f"{day:%B %Y}" for day in days if day]
+    return texts[0] if len(set(texts)) == 1 else " to ".join(texts) or "Not said"
+
+
+def prohibited_yes(answers: dict[str, Any]) -> list[str]:
+    """Return the kinds of sources that were not answered with a plain no; a blank counts as yes."""
+    given = answers.get("prohibited", {})
+    return [code for code in PROHIBITED if given.get(code) != "no"]
+
+
+def missing(job: ImportJob) -> list[str]:
+    """Return what still stands between a job and its signature, in words; empty when all is answered."""
+    kept = job.answers
+    found = []
+    if kept.get("source") not in SOURCES:
+        found.append("Say where the addresses come from")
+    if prohibited_yes(kept):
+        found.append("Answer all eight questions about sources")
+    if set(kept.get("statements", [])) != set(STATEMENTS):
+        found.append("Agree to the three statements")
+    wanted = {"earliest": "the earliest sign-up", "latest": "the latest sign-up", "wording": "the words they saw"}
+    found += [f"Give {words}" for name, words in wanted.items() if not kept.get(name)]
+    if not kept.get("signer_name"):
+        found.append("Type your full name to sign")
+    return found
+
+
+def country_words(job: ImportJob, places: dict[str, int]) -> str:
+    """Return who lives where, in words, largest first; `places` counts rows by their own country."""
+    known = sorted(((count, code) for code, count in places.items() if code), reverse=True)
+    parts = [f"{count:,} {countries.name(code)}" for count, code in known[:6]]
+    if len(known) > 6:
+        parts.append(f"{sum(count for count, _ in known[6:]):,} in {len(known) - 6} more countries")
+    text = f"{', '.join(parts)}, from the column in your file" if parts else ""
+    unknown = places.get("", 0)
+    if unknown:
+        said = f"you say {countries.name(job.declared_country)}" if job.declared_country else "the strictest law counts"
+        text += f"{'. ' if text else ''}{unknown:,} without a country: {said}"
+    return text or "No rows"

@@ -1,0 +1,39 @@
+"""Pokes for the worker: each loads, calls one function, and at most asks for another turn."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from compliance.imports import abandoned
+from compliance.imports.run import run, waiting
+from compliance.imports.scan import scan
+from compliance.models import ImportJob, ImportState
+from sendserver.lib import clock
+
+_COUNTED = (ImportState.MAPPED, ImportState.ANSWERED)
+
+
+@shared_task(name="compliance.scan_import")
+def scan_import(job_id: int) -> None:
+    """Count an upload's rows, unless that is done."""
+    job = ImportJob.objects.filter(pk=job_id, state__in=_COUNTED).select_related("organization", "contact_list").first()
+    if job is not None and not job.scan.get("done"):
+        scan(job)
+
+
+@shared_task(name="compliance.run_import")
+def run_import(job_id: int) -> None:
+    """Read on with an upload and come back while rows are left."""
+    job = ImportJob.objects.filter(pk=job_id).select_related("organization", "contact_list").first()
+    if job is not None and not run(job):
+        run_import.delay(job_id)
+
+
+@shared_task(name="compliance.resume_imports")
+def resume_imports() -> int:
+    """Poke what waits or went silent, and clear away what nobody finished; return how many were poked."""
+    abandoned.clear(clock.now())
+    jobs = list(waiting(clock.now()).values_list("pk", "state"))
+    for pk, state in jobs:
+        (scan_import if state in _COUNTED else run_import).delay(pk)
+    return len(jobs)
