@@ -8,6 +8,7 @@ import sys
 def main() -> None:
     """Run one management command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sendserver.settings")
+    import sendserver.celery  # noqa: F401 (makes ours the current Celery application, so that pokes find the broker)
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

@@ -199,7 +199,7 @@ def _lift(review: Verification, granted: int, actor: User) -> None:
     review.organization = organization
 
 
-def _move(review: Verification, target: VerificationState, actor: User | None, reason: str, **fields: Any) -> None:
+def _move(review: Verification, target: VerificationState, actor: User | None, reason: str, /, **fields: Any) -> None:
     """Move one review along the table and write the audit row; a stale object moves nothing."""
     source = review.state
     states.require(TRANSITIONS, source, target)
