@@ -8,8 +8,9 @@ import sys
 def main() -> None:
     """Run one management command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sendserver.settings")
-    import sendserver.celery  # noqa: F401 (makes ours the current Celery application, so that pokes find the broker)
     from django.core.management import execute_from_command_line
+
+    import sendserver.celery  # noqa: F401 (makes ours the current Celery application, so that pokes find the broker)
 
     execute_from_command_line(sys.argv)
 
