@@ -75,6 +75,13 @@ def test_the_overview(look: Look, live_server: Any, alice: Persona, larkfield: O
     check(look, "dashboard", live_server.url + "/portal/")
 
 
+@pytest.mark.parametrize("look", LOOKS, indirect=True, ids="-".join)
+def test_public_figures(look: Look, live_server: Any, larkfield: Organization) -> None:
+    tell_a_story(larkfield)
+    for name, path in (("home-figures", "/"), ("stats-figures", "/stats/"), ("postmasters-figures", "/postmaster/")):
+        check(look, name, live_server.url + path)
+
+
 def test_the_scheme_is_chosen_and_remembered(look: Look, live_server: Any) -> None:
     look.go(live_server.url + "/")
     button = look.page.locator("footer [data-theme-toggle]")
