@@ -1,14 +1,89 @@
-"""How allauth meets our people."""
+"""How allauth meets our people: letters in our form, our limits and addresses, secrets sealed."""
 
 from __future__ import annotations
 
+import secrets
+from typing import Any, cast
+
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.mail import EmailMessage
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from accounts import notices, policy
+from accounts.models import User
+from sendserver.lib import crypto
+from sendserver.lib.clientip import client_ip
+
+# Greetings that tell nobody anything new.
+_QUIET = frozenset({"account/messages/logged_in.txt", "account/messages/logged_out.txt"})
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     """Our names, addresses and limits for allauth."""
 
+    def render_mail(
+        self, template_prefix: str, email: str | list[str], context: dict[str, Any], headers: Any = None
+    ) -> EmailMessage:
+        """Return a letter in the form of all our letters; links in it use BASE_URL, never the request's Host."""
+        words = {**context, "code_minutes": policy.CODE_MINUTES, "base_url": settings.BASE_URL}
+        subject = render_to_string(f"{template_prefix}_subject.txt", {**words, "platform": settings.PLATFORM})
+        text = notices.render_text(f"{template_prefix}_message.txt", words)
+        return notices.compose(subject, text, email if isinstance(email, str) else email[0])
 
-class MFAAdapter(DefaultMFAAdapter):
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send one of allauth's letters."""
+        self.render_mail(template_prefix, email, {"email": email, **context}).send()
+
+    def add_message(
+        self, request: HttpRequest, level: int, message_template: str | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        """Show what happened, but no greetings."""
+        if message_template not in _QUIET:
+            super().add_message(request, level, message_template, *args, **kwargs)
+
+    def generate_email_verification_code(self) -> str:
+        """Return six digits: three tries and fifteen minutes make guessing hopeless."""
+        return f"{secrets.randbelow(10**6):06d}"
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """Return the visitor's address behind our proxies, as every other limit counts it."""
+        return client_ip(request)
+
+    def get_signup_redirect_url(self, request: HttpRequest) -> str:
+        """Go to the task list after sign-up."""
+        return reverse("verify")
+
+
+class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     """Second factors; secrets are sealed at rest."""
+
+    def encrypt(self, text: str) -> str:
+        """Return the secret sealed with FIELD_KEYS."""
+        return crypto.seal_text(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Return the secret; raises UnreadableSecretError."""
+        return crypto.open_text(encrypted_text)
+
+    def _get_site_name(self) -> str:
+        return settings.PLATFORM.name
+
+    def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
+        """Keep the last factor of staff: without one the staff area is shut to them."""
+        if not cast(User, authenticator.user).is_staff:
+            return True
+        kinds = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+        others = Authenticator.objects.filter(user=authenticator.user, type__in=kinds).exclude(pk=authenticator.pk)
+        return bool(others.exists())
+
+    def generate_authenticator_name(self, user: AbstractBaseUser, type: Authenticator.Type) -> str:  # noqa: A002
+        """Return a first name for a new passkey."""
+        count = Authenticator.objects.filter(user_id=user.pk, type=type).count()
+        return f"Passkey {count + 1}"
+

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from allauth.account.forms import SignupForm as BaseSignupForm
+from allauth.core import context
 from django import forms
 from django.conf import settings
 from django.http import HttpRequest
@@ -53,7 +54,6 @@ class SignupForm(BaseSignupForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.order_fields(self.field_order)
-        self.request: HttpRequest | None = None
         self.fields["email"].label = "Work e-mail"
         self.fields["email"].help_text = (
             "We send a code to it. Use an address in your company’s domain if you have one."
@@ -63,10 +63,15 @@ class SignupForm(BaseSignupForm):  # type: ignore[misc]
         for name in ("email", "password1"):
             self.fields[name].widget.attrs.pop("placeholder", None)
         self.fields["agree"].label = agree_words()
+        if signup.is_invited(context.request):
+            del self.fields["organization"], self.fields["who"]
 
-    def for_invited(self) -> None:
-        """Ask for no organization: an invitation names it."""
-        del self.fields["organization"], self.fields["who"]
+    def clean(self) -> dict[str, Any]:
+        """Count the sign-up against its network's limit once everything else is right."""
+        data: dict[str, Any] = super().clean() or {}
+        if not self.errors and not signup.network_has_room(context.request):
+            raise forms.ValidationError("Too many accounts were made from your network. Try again in an hour.")
+        return data
 
     def clean_who(self) -> str:
         """Return the answer, unless it is one we cannot serve."""

@@ -81,6 +81,7 @@ def _context(request: PortalRequest, domain: SendingDomain) -> dict[str, Any]:
         "resolvers": len(settings.DNS_SERVERS),
         "check_minutes": policy.DOMAIN_CHECK_MINUTES,
         "recheck_hours": policy.DOMAIN_RECHECK_HOURS,
+        "keep_hours": policy.DOMAIN_AUTH_MAX_AGE_H,
         "mail_domain": settings.PLATFORM.mail_domain,
         **_rights(request),
     }

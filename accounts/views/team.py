@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import invitations, organizations
+from accounts import invitations, organizations, policy
 from accounts.access import RIGHTS, PortalRequest, Right, get_object_for, has_right, portal_view
 from accounts.errors import AccountsError
 from accounts.forms import InviteForm, RoleForm
@@ -50,6 +50,7 @@ def _page(request: PortalRequest, form: InviteForm, status: int = 200) -> HttpRe
         "roles": [(words, [right in RIGHTS[role] for role in Role.values]) for words, right in ROLE_LINES],
         "form": form,
         "may_change": has_right(request.membership, Right.TEAM),
+        "invitation_days": policy.INVITATION_DAYS,
     }
     return render(request, "accounts/team.html", context, status=status)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.cache import cache
+from django.core.cache import cache, caches
 from django.test import TransactionTestCase
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -43,6 +43,7 @@ def _fresh_cache(request: pytest.FixtureRequest, settings: Any, worker_prefix: s
     """Give each test its own corner of the shared Redis, so limits of one test do not reach the next."""
     cache.key_prefix = f"{worker_prefix}:{abs(hash(request.node.nodeid))}"
     settings.LIMIT_PREFIX = cache.key_prefix
+    caches.settings["default"]["KEY_PREFIX"] = cache.key_prefix  # for the live server's threads
     return
 
 
