@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb
 from accounts.models import Organization
 from campaigns.bounces import HARD, BounceClass
 from campaigns.models import Delivery, Event, EventKind
+from campaigns.sending.resolve import by_evidence
 from compliance import policy
 from compliance.models import Suppression
 from compliance.suppression import suppress
@@ -71,7 +72,7 @@ def record_event(data: EventData) -> Event | None:
 
 def _insert(data: EventData) -> int | None:
     delivery = data.delivery
-    values = [
+    values: list[Any] = [
         EventKind(data.kind).value,
         data.at,
         delivery.organization_id if delivery else data.organization_id,
@@ -90,6 +91,8 @@ def _insert(data: EventData) -> int | None:
 
 
 def _follow(data: EventData, delivery: Delivery) -> None:
+    if data.source != "smtp":  # whoever got something back from a message proves that it arrived
+        by_evidence(delivery, f"{data.kind} by {data.source}", at=data.at)
     reason = _reason(data)
     if reason is not None:
         _suppress(data, delivery, reason)

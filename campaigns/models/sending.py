@@ -148,6 +148,7 @@ class Brake(models.Model):
         RELAY = "relay", "A relay has a fault"
         EPOCH = "epoch", "The database was restored"
         LATE = "late", "The planned time has passed"
+        DOMAIN = "domain", "The sending domain is not in order"
 
     organization = models.ForeignKey(Organization, models.CASCADE, null=True, related_name="brakes")
     campaign = models.ForeignKey(Campaign, models.CASCADE, null=True, related_name="brakes")

@@ -83,11 +83,14 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
         yield record
 
 
-def left_behind(relay_key: str, owner: Owner) -> list[tuple[Path, Owner]]:
-    """Return the journals of other owners of this lane on this host, with who wrote them."""
+def left_behind(relay_key: str) -> list[tuple[Path, Owner]]:
+    """Return the journals that earlier slices of this lane left on this host, with who wrote them.
+
+    The caller holds the lane's lock and has opened no journal yet; a slice that failed in this very process counts.
+    """
     found = []
     for path in sorted(Path(settings.JOURNAL_DIR).glob(f"{relay_key}-*{_SUFFIX}")):
         head = next(_records(path), None)
-        if path != path_of(relay_key, owner) and head is not None and "owner" in head:
+        if head is not None and "owner" in head:
             found.append((path, Owner.from_text(head["owner"])))
     return found

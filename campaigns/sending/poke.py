@@ -29,6 +29,11 @@ def poke_inbound() -> None:
     _send("campaigns.process_inbound", [], "inbound")
 
 
+def poke_planning() -> None:
+    """Say that a campaign waits for planning."""
+    _send("campaigns.start_due", [], "work")
+
+
 def _send(task: str, arguments: list[str], queue: str) -> None:
     try:
         current_app.send_task(task, args=arguments, queue=queue, ignore_result=True, retry=False, expires=60)

@@ -1,0 +1,168 @@
+"""Planning: freeze who gets a campaign, once, in one transaction.
+
+Everybody on the chosen lists gets one delivery row; those who may not be mailed carry the reason and no number, so
+that planned = sum of outcomes. The numbered rest is cut into chunks dealt to the two relays in turn. Nothing is sent
+here, and nothing is decided about content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from accounts import audit
+from campaigns import brakes, lifecycle
+from campaigns.models import Brake, Campaign, CampaignState
+from campaigns.sending.poke import poke_after_commit
+from campaigns.sending.relays import KEYS
+from compliance.consent import mailable_sql
+from compliance.suppression import live_suppression_sql
+from sendserver.lib import clock
+from sendserver.lib.states import TransitionRefusedError
+
+LATE_AFTER: Final = timedelta(hours=6)  # a start missed by more waits for a person (offers age; restored copies wake)
+_LOCK: Final = 7_316_304
+
+# One person on several lists is one delivery, by the membership that permits it best.
+_DELIVERIES: Final = """
+WITH audience AS (
+  SELECT DISTINCT ON (c.id) c.id, c.address, c.address_hash, c.domain, m.id AS membership_id,
+         c.fields || jsonb_build_object('first_name', c.first_name, 'last_name', c.last_name, 'email', c.address)
+           AS merge,
+         CASE WHEN {suppressed} THEN 'suppressed' ELSE {reason} END AS skip_reason
+  FROM campaigns_campaign_lists chosen
+  JOIN compliance_contactlist l ON l.id = chosen.contactlist_id AND l.organization_id = %(organization)s
+  JOIN compliance_listmembership m ON m.contact_list_id = l.id
+  JOIN compliance_contact c ON c.id = m.contact_id AND c.organization_id = %(organization)s
+  WHERE chosen.campaign_id = %(campaign)s
+  ORDER BY c.id, ({reason} <> ''), m.consent_at DESC NULLS LAST, m.id
+)
+INSERT INTO campaigns_delivery
+  (campaign_id, organization_id, seq, contact_id, address, address_hash, domain, merge, membership_id, skip_reason)
+SELECT %(campaign)s, %(organization)s,
+       CASE WHEN skip_reason = '' THEN row_number() OVER (PARTITION BY skip_reason = '' ORDER BY id) END,
+       id, address, address_hash, domain, merge, membership_id, skip_reason
+FROM audience
+ON CONFLICT DO NOTHING
+"""
+_CHUNKS: Final = """
+INSERT INTO campaigns_chunk
+  (campaign_id, organization_id, first_seq, last_seq, relay, state, fence, lease_until, owner_host, owner_boot,
+   owner_pid, owner_started, claims, reserved)
+SELECT %(campaign)s, %(organization)s, first, LEAST(first + %(size)s - 1, %(mailable)s),
+       (%(relays)s::text[])[1 + ((first - 1) / %(size)s) %% 2], 'ready', 0, NULL, '', '', NULL, '', 0, 0
+FROM generate_series(1, %(mailable)s, %(size)s) AS first
+"""
+_COUNTS: Final = "SELECT skip_reason, count(*) FROM campaigns_delivery WHERE campaign_id = %s GROUP BY skip_reason"
+
+
+@dataclass(frozen=True)
+class PlanResult:
+    """The frozen audience: `left_out` maps a reason to people. `is_new` is False when it was planned before."""
+
+    planned: int
+    mailable: int
+    left_out: dict[str, int] = field(default_factory=dict)
+    is_new: bool = True
+
+
+def plan(campaign: Campaign) -> PlanResult:
+    """Write the deliveries and chunks of a campaign in state PLANNING and move it on; harmless to call twice.
+
+    Two planners at once wait for each other, and the second finds the plan made; one that is killed leaves nothing.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, campaign.pk % 2**31])
+        campaign.refresh_from_db()
+        if campaign.state != CampaignState.PLANNING:
+            return PlanResult(campaign.planned_count, campaign.mailable_count, is_new=False)
+        return _plan(campaign)
+
+
+def _plan(campaign: Campaign) -> PlanResult:
+    counts = _write_deliveries(campaign)
+    mailable = counts.pop("", 0)
+    result = PlanResult(mailable + sum(counts.values()), mailable, counts)
+    _write_chunks(campaign, mailable)
+    _write_tallies(campaign, result)
+    now = clock.now()
+    figures = {"planned_at": now, "planned_count": result.planned, "mailable_count": mailable}
+    if mailable:
+        lifecycle.move(
+            campaign, CampaignState.SENDING, actor=None, reason="The audience is counted", started_at=now, **figures
+        )
+        poke_after_commit(KEYS)
+    else:
+        lifecycle.move(
+            campaign, CampaignState.SENT, actor=None, reason="Nobody could be mailed", finished_at=now, **figures
+        )
+    return result
+
+
+def _write_deliveries(campaign: Campaign) -> dict[str, int]:
+    suppressed = live_suppression_sql("c.address_hash", "c.organization_id")
+    statement = _DELIVERIES.format(suppressed=suppressed, reason=mailable_sql("m", "c", "l"))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"campaign": campaign.pk, "organization": campaign.organization_id})
+        cursor.execute(_COUNTS, [campaign.pk])
+        return dict(cursor.fetchall())
+
+
+def _write_chunks(campaign: Campaign, mailable: int) -> None:
+    values = {
+        "campaign": campaign.pk,
+        "organization": campaign.organization_id,
+        "size": settings.SENDING["chunk_size"],
+        "mailable": mailable,
+        "relays": list(KEYS),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_CHUNKS, values)
+
+
+def _write_tallies(campaign: Campaign, result: PlanResult) -> None:
+    suppressed = result.left_out.get("suppressed", 0)
+    skipped = sum(result.left_out.values()) - suppressed
+    states = {"planned": result.mailable, "suppressed": suppressed, "skipped": skipped}
+    with connection.cursor() as cursor:
+        for state, count in states.items():
+            cursor.execute(
+                "INSERT INTO campaigns_tally (campaign_id, relay, state, count) VALUES (%s, '', %s, %s)",
+                [campaign.pk, state, count],
+            )
+
+
+def start_due() -> list[PlanResult]:
+    """Start scheduled campaigns whose time has come, and plan whatever waits for planning (a planner may have died)."""
+    for campaign in Campaign.objects.filter(state=CampaignState.SCHEDULED, scheduled_at__lte=clock.now()):
+        _start(campaign)
+    return [plan(campaign) for campaign in _waiting()]
+
+
+def _waiting() -> Iterator[Campaign]:
+    yield from Campaign.objects.filter(state=CampaignState.PLANNING).select_related("organization").order_by("pk")
+
+
+def _start(campaign: Campaign) -> None:
+    """Begin a scheduled campaign; one that is very late is braked first and waits for a person."""
+    late = campaign.scheduled_at is not None and clock.now() - campaign.scheduled_at > LATE_AFTER
+    with transaction.atomic():
+        if late:
+            brakes.set_brake(Brake.Kind.LATE, "The planned time passed hours ago: look again.", campaign=campaign)
+        try:
+            lifecycle.move(campaign, CampaignState.PLANNING, actor=None, reason="The planned time has come")
+        except TransitionRefusedError:
+            return  # another beat was faster, or somebody unscheduled it
+        audit.record(
+            "campaign.due",
+            actor=None,
+            organization=campaign.organization,
+            subject=f"campaign:{campaign.uid}",
+            detail={"late": late},
+        )

@@ -1,0 +1,410 @@
+"""The lane: one relay's work for one slice. Claims, writes messages just in time, sends, records.
+
+One event loop talks SMTP; the database is asked from threads, never while a transaction is open. What ends a slice:
+its time, no work, or a relay that fails. Whatever was not started goes back to the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+import uvloop
+from django.conf import settings
+from django.db import connections
+
+from campaigns.bounces import BLOCKS
+from campaigns.errors import CampaignError, RenderError
+from campaigns.sending import claim as claims
+from campaigns.sending import letters, mime, relays, retry, slices
+from campaigns.sending.claim import Item, Without
+from campaigns.sending.journal import Journal
+from campaigns.sending.outcomes import State, result_of
+from campaigns.sending.owners import LaneLock, Owner
+from campaigns.sending.pace import Bucket
+from campaigns.sending.record import flush
+from campaigns.sending.recover import recover
+from campaigns.sending.retry import Decision, Kind, Relay
+from campaigns.sending.slices import Counts, Held, Report
+from campaigns.sending.smtp import SmtpConnection, Timeouts, WireError
+from campaigns.sending.system_lane import SystemMailSender
+from sendserver.lib import clock
+from sendserver.lib.relays import RelayConfig
+
+log = logging.getLogger(__name__)
+Value = TypeVar("Value")
+
+DB_THREADS: Final = 2
+FRESH_SECONDS: Final = 1.0  # a recipient looked up longer ago is looked up again before it is written
+RECHECK_BATCH: Final = 50
+FLUSH_SECONDS: Final = 0.5
+FLUSH_RESULTS: Final = 200
+WIRE_FAILURES_MAX: Final = 2  # of one message in a slice; then it waits, so that it does not stop the others
+OUTCOMES: Final = {Kind.ACCEPTED: State.ACCEPTED, Kind.REJECTED: State.REJECTED, Kind.RETRY: State.DEFERRED}
+
+
+def run_lane(relay_key: str) -> Report:
+    """Serve relay `relay_key` for one slice of at most SENDING["slice_seconds"]; harmless to call at any time."""
+    relays.config(relay_key)
+    owner = Owner.here()
+    lock = LaneLock(relay_key)
+    if not lock.take(owner):
+        return Report(busy=True)
+    try:
+        recover(relay_key, owner)
+        if not relays.is_open(relay_key):
+            return Report()
+        lane = Lane(relay_key, owner, lock)
+        return uvloop.run(lane.run())
+    finally:
+        lock.release()
+
+
+class Lane:
+    """One slice of one relay's work."""
+
+    def __init__(self, relay_key: str, owner: Owner, lock: LaneLock) -> None:
+        self.key, self.owner, self.lock = relay_key, owner, lock
+        self.relay: RelayConfig = relays.config(relay_key)
+        self.timeouts = Timeouts.from_settings(settings.SENDING)
+        self.journal = Journal(relay_key, owner)
+        self.pace = Bucket(self.relay.rate)
+        self.random = random.Random()  # noqa: S311 (jitter)
+        self.without = Without()
+        self.letters: dict[int, mime.Letter] = {}
+        self.held: list[Held] = []
+        self.counts: dict[int, Counts] = {}
+        self.wire_failures: dict[int, int] = {}
+        self.relay_failed = False
+        self.ending = self.out_of_time = False
+        self.stopped: set[int] = set()  # campaigns that may not be sent now
+        self.attempted = self.accepted = self.in_doubt = 0
+        self.system = SystemMailSender(self)
+        self._threads = ThreadPoolExecutor(DB_THREADS, thread_name_prefix=f"{relay_key} db")
+        self._claiming = asyncio.Lock()
+        self._flushing = asyncio.Lock()
+
+    # --- the slice
+    async def run(self) -> Report:
+        """Work until time, work or relay end; then give back what was not started."""
+        deadline = time.monotonic() + settings.SENDING["slice_seconds"]
+        watch = asyncio.create_task(self._watch(deadline))
+        try:
+            await self.system.send_all()  # passes before campaigns
+            senders = [asyncio.create_task(self._sender()) for _ in range(settings.SENDING["connections"])]
+            helper = asyncio.create_task(self.system.until_done())
+            outcomes = await asyncio.gather(*senders, return_exceptions=True)
+            self.ending = True
+            await helper
+            # After a surprise nothing is given back: the journal knows more than we do, and the next slice replays it.
+            _raise_first(outcomes)
+            await self._give_back()
+            self.journal.close()
+        except BaseException:
+            self.journal.close(keep=True)  # whoever comes next replays it
+            raise
+        finally:
+            watch.cancel()
+            await self._close_database()
+        return Report(self.attempted, self.accepted, self.system.sent, self.in_doubt, more=self.out_of_time)
+
+    async def db(self, function: Callable[..., Value], *arguments: Any, **options: Any) -> Value:
+        """Run a database function in a thread with its own connection."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: function(*arguments, **options))
+
+    async def _close_database(self) -> None:
+        """Close the connection of every thread."""
+        together = threading.Barrier(DB_THREADS)
+
+        def close() -> None:
+            together.wait(30)
+            connections.close_all()
+
+        await asyncio.gather(*(self.db(close) for _ in range(DB_THREADS)))
+        self._threads.shutdown()
+
+    async def _watch(self, deadline: float) -> None:
+        """Every stop_poll_seconds: heartbeat, stop what may not be sent any more, write results, keep leases."""
+        renewed = flushed = time.monotonic()
+        while True:
+            await asyncio.sleep(settings.SENDING["stop_poll_seconds"])
+            try:
+                now = time.monotonic()
+                self.out_of_time = now > deadline
+                self.ending = self.ending or self.out_of_time
+                self.lock.beat()
+                await self._stop_forbidden()
+                if now - flushed >= FLUSH_SECONDS:
+                    flushed = now
+                    await self._flush_all()
+                if now - renewed > settings.SENDING["lease_seconds"] / 3:
+                    renewed = now
+                    await self.db(claims.renew, [held.claim for held in self.held])
+            except Exception:
+                # Without its watch a lane could neither be stopped nor write: it ends, and the next one recovers.
+                log.exception("%s: the watch failed", self.key)
+                self.ending = True
+
+    async def _stop_forbidden(self) -> None:
+        held = {campaign for one in self.held for campaign in one.claim.campaigns}
+        self.stopped = held - await self.db(claims.still_sendable, held)
+        for one in list(self.held):
+            kept = deque(pair for pair in one.waiting if pair[0].campaign_id not in self.stopped)
+            one.put_back += len(one.waiting) - len(kept)
+            one.waiting = kept
+            await self._flush_if_through(one)
+
+    # --- campaigns
+    async def _sender(self) -> None:
+        """One connection: take a recipient, write the message, send it, until there is nothing more."""
+        connection: SmtpConnection | None = None
+        try:
+            while not self.ending and not self.relay_failed:
+                taken = await self._next()
+                if taken is None:
+                    return
+                held, item = taken
+                try:
+                    written = await self._written(held, item)
+                    if written is not None:
+                        connection = await self.connected(connection)
+                        await self._send(connection, held, item, written)
+                except WireError as error:  # of opening a connection: nothing was tried
+                    self._put_back(held, item)
+                    await self.relay_trouble(retry.of_error(error))
+                except BaseException:
+                    held.broken = True
+                    raise
+                finally:
+                    held.on_wire -= 1
+                await self._flush_if_through(held)
+        finally:
+            if connection is not None:
+                await connection.close()
+
+    async def _next(self) -> tuple[Held, Item] | None:
+        """Return the next recipient that may be mailed now, fetching another chunk when needed."""
+        while not self.ending and not self.relay_failed:
+            for held in self.held:
+                if held.waiting:
+                    item, looked_at = held.waiting.popleft()
+                    held.on_wire += 1
+                    if time.monotonic() - looked_at <= FRESH_SECONDS or await self._look_again(held, item):
+                        return held, item
+                    held.on_wire -= 1
+                    break
+            else:
+                if not await self._claim_more():
+                    return None
+        return None
+
+    async def _look_again(self, held: Held, item: Item) -> bool:
+        """Ask once more about this recipient and the next ones; True when it may still be mailed."""
+        nearby = [pair[0] for pair in list(held.waiting)[:RECHECK_BATCH]]
+        now = time.monotonic()
+        reasons = await self.db(claims.recheck, [one.delivery_id for one in (item, *nearby)])
+        done = {one.delivery_id for one in nearby}
+        kept: deque[tuple[Item, float]] = deque()
+        for one, at in held.waiting:
+            if one.delivery_id in reasons:
+                self._leave_out(held, one, reasons[one.delivery_id])
+            else:
+                kept.append((one, now if one.delivery_id in done else at))
+        held.waiting = kept
+        if item.delivery_id in reasons:
+            self._leave_out(held, item, reasons[item.delivery_id])
+            return False
+        return True
+
+    async def _claim_more(self) -> bool:
+        async with self._claiming:
+            if any(held.waiting for held in self.held):
+                return True  # another sender fetched meanwhile
+            claim = await self.db(claims.claim_retries, self.key, self.owner, self.without)
+            claim = claim or await self.db(claims.claim_chunk, self.key, self.owner, self.without)
+            if claim is None:
+                return False
+            now = time.monotonic()
+            held = Held(claim, deque((item, now) for item in claim.items))
+            for item, reason in claim.left_out:
+                self._leave_out(held, item, reason)
+            self.held.append(held)
+        await self._flush_if_through(held)
+        return True
+
+    def _leave_out(self, held: Held, item: Item, reason: str) -> None:
+        state = State.SUPPRESSED if reason == "suppressed" else State.SKIPPED
+        held.results.append(result_of(item, state, relay=self.key, at=clock.now(), reply=reason))
+
+    async def _written(self, held: Held, item: Item) -> mime.Written | None:
+        """Return the message, or None when it cannot be written or its campaign cannot be sent at all."""
+        if item.campaign_id in self.without.campaigns:
+            self._put_back(held, item)
+            return None
+        counts = self.counts.setdefault(item.campaign_id, Counts())
+        counts.tried += 1
+        try:
+            letter = self.letters.get(item.campaign_id) or await self._letter(item.campaign_id)
+            return mime.write(letter, mime.Recipient(item.delivery_id, item.address, item.values))
+        except letters.LetterError as error:
+            self._put_back(held, item)
+            self.without.campaigns.add(item.campaign_id)
+            await self.db(slices.brake_for, item.campaign_id, error)
+        except (RenderError, CampaignError) as error:
+            counts.render_failed += 1
+            at = clock.now()
+            held.results.append(result_of(item, State.RENDER_FAILED, relay=self.key, at=at, reply=str(error)[:300]))
+            await self._judge(item.campaign_id)
+        return None
+
+    async def _letter(self, campaign_id: int) -> mime.Letter:
+        letter = await self.db(letters.load, campaign_id, self.key)
+        self.letters[campaign_id] = letter
+        return letter
+
+    async def connected(self, connection: SmtpConnection | None) -> SmtpConnection:
+        """Return the connection, opened anew when it is dead."""
+        if connection is not None and connection.is_alive:
+            return connection
+        fresh = SmtpConnection(self.relay, self.timeouts, helo=settings.PLATFORM.mail_domain)
+        await fresh.open()
+        return fresh
+
+    async def _send(self, connection: SmtpConnection, held: Held, item: Item, written: mime.Written) -> None:
+        await self.pace.wait()
+        if self._is_stopped(item) or self.ending:
+            self._put_back(held, item)
+            return
+        self.attempted += 1
+        decision, details = await self._attempt(connection, item, written)
+        if decision.kind is Kind.PUT_BACK and self._fails_too_often(item, decision):
+            decision = Decision(Kind.RETRY, decision.relay, "transient", retry.STEPS_SECONDS[0], decision.rule)
+        if decision.kind is Kind.PUT_BACK:
+            self._put_back(held, item)
+        else:
+            self._note(held, item, decision, details, len(written.message))
+        if decision.bounce_class in BLOCKS:
+            self.counts[item.campaign_id].blocked += 1
+            await self._judge(item.campaign_id)
+        if decision.relay is not Relay.FINE:
+            await self.relay_trouble(decision)
+
+    async def _attempt(
+        self, connection: SmtpConnection, item: Item, written: mime.Written
+    ) -> tuple[Decision, dict[str, Any]]:
+        """Talk SMTP; return the decision with what the outcome row keeps of the reply."""
+
+        def on_dot() -> None:
+            self.journal.started(item.delivery_id, item.attempt)
+
+        try:
+            answer = await connection.send(written.envelope, written.message, on_dot)
+        except WireError as error:
+            reply = error.reply
+            known = {"code": reply.code, "enhanced": reply.enhanced} if reply else {}
+            return retry.of_error(error), {**known, "reply": str(error)[:300]}
+        age = (clock.now() - claims.first_time(item)).total_seconds()
+        decision = retry.of_answer(answer, attempt=item.attempt, age=age, random=self.random)
+        reply = answer.reply
+        return decision, {
+            "code": reply.code,
+            "enhanced": reply.enhanced,
+            "reply": reply.text,
+            "queue_id": reply.queue_id if answer.is_accepted else "",
+        }
+
+    def _note(self, held: Held, item: Item, decision: Decision, details: dict[str, Any], octets: int) -> None:
+        """Keep the result: in the journal at once, in the database within FLUSH_SECONDS."""
+        state = OUTCOMES.get(decision.kind, State.IN_DOUBT)
+        result = result_of(
+            item,
+            state,
+            relay=self.key,
+            at=clock.now(),
+            bounce_class=decision.bounce_class,
+            host=self.owner.host,
+            wire_bytes=octets,
+            wait=decision.wait,
+            **details,
+        )
+        self.journal.answered(item.delivery_id, item.attempt, result.to_json())
+        held.results.append(result)
+        self.accepted += state == State.ACCEPTED
+        self.in_doubt += state == State.IN_DOUBT
+
+    def _put_back(self, held: Held, item: Item) -> None:
+        """Leave the delivery as if never tried: it has no outcome, so the next claim of its chunk finds it."""
+        held.put_back += 1
+
+    def _is_stopped(self, item: Item) -> bool:
+        return item.campaign_id in self.stopped or item.campaign_id in self.without.campaigns
+
+    def _fails_too_often(self, item: Item, decision: Decision) -> bool:
+        """Tell whether this message has now broken its conversation too often; a fault of the relay is not its."""
+        if decision.relay is Relay.FAULT:
+            return False
+        seen = self.wire_failures[item.delivery_id] = self.wire_failures.get(item.delivery_id, 0) + 1
+        return seen >= WIRE_FAILURES_MAX
+
+    async def relay_trouble(self, decision: Decision) -> None:
+        """End the slice and open the breaker: nobody's message is blamed for a relay in trouble."""
+        self.relay_failed = True
+        seconds = relays.FAULT_SECONDS if decision.relay is Relay.FAULT else relays.BREAKER_SECONDS
+        await self.db(relays.report_failure, self.key, decision.rule, seconds=seconds)
+
+    async def _judge(self, campaign_id: int) -> None:
+        counts = self.counts[campaign_id]
+        if await self.db(slices.judge, campaign_id, counts):
+            self.without.campaigns.add(campaign_id)
+
+    # --- writing down
+    async def _flush_if_through(self, held: Held) -> None:
+        if held.is_through or len(held.results) >= FLUSH_RESULTS:
+            await self._flush(held)
+
+    async def _flush_all(self) -> None:
+        for held in list(self.held):
+            if held.results:
+                await self._flush(held)
+        if self.accepted:
+            await self.db(relays.report_ok, self.key)
+
+    async def _flush(self, held: Held, *, release: bool = False) -> None:
+        async with self._flushing:
+            through = held.is_through and not held.broken
+            if held not in self.held or not (held.results or through or release):
+                return
+            results, held.results = held.results, []
+            complete = held.claim.is_complete and not held.put_back
+            finished = through and complete
+            released = not held.broken and ((through and not complete) or release)
+            try:
+                mine = await self.db(flush, held.claim, results, finished=finished, released=released)
+            except BaseException:
+                held.results = results + held.results
+                raise
+            if finished or released or not mine:
+                self.held.remove(held)
+
+    async def _give_back(self) -> None:
+        """At the end of the slice nothing is on the wire: write everything and release the rest."""
+        for held in list(self.held):
+            held.put_back += len(held.waiting)
+            held.waiting.clear()
+            await self._flush(held, release=True)
+        if self.accepted and not self.relay_failed:
+            await self.db(relays.report_ok, self.key)
+
+
+def _raise_first(outcomes: Sequence[object]) -> None:
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome

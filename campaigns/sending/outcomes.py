@@ -1,0 +1,120 @@
+"""Outcomes: what became of one attempt, appended by COPY; tallies that follow them; doubt that is settled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import connection, transaction
+
+from campaigns.models import Delivery, Outcome
+from campaigns.sending.claim import Item, first_time
+
+State = Outcome.State
+FINAL: Final = frozenset(set(State.values) - {State.DEFERRED})
+_COLUMNS: Final = (
+    *("delivery_id", "campaign_id", "attempt", "state", "relay", "at", "code", "enhanced", "reply", "queue_id"),
+    *("bounce_class", "host", "wire_bytes"),
+)
+_COPY: Final = f"COPY campaigns_outcome ({', '.join(_COLUMNS)}) FROM STDIN"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one attempt; `wait` is seconds until the next one, for deferred."""
+
+    delivery_id: int
+    campaign_id: int
+    organization_id: int
+    attempt: int
+    state: str
+    at: datetime
+    first_at: datetime
+    relay: str = ""
+    previous: str = "planned"
+    code: int | None = None
+    enhanced: str = ""
+    reply: str = ""
+    queue_id: str = ""
+    bounce_class: str = ""
+    host: str = ""
+    wire_bytes: int = 0
+    wait: float = 0.0
+    retry_id: int | None = None
+    retry_fence: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as the journal keeps it."""
+        return {**asdict(self), "at": self.at.isoformat(), "first_at": self.first_at.isoformat()}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Result:
+        """Read `to_json` back."""
+        times = {name: datetime.fromisoformat(stored[name]) for name in ("at", "first_at")}
+        return cls(**{**stored, **times})
+
+
+def result_of(item: Item, state: str, *, relay: str, at: datetime, **more: Any) -> Result:
+    """Return the result of an attempt at `item`."""
+    return Result(
+        delivery_id=item.delivery_id,
+        campaign_id=item.campaign_id,
+        organization_id=item.organization_id,
+        attempt=item.attempt,
+        state=state,
+        at=at,
+        first_at=first_time(item),
+        relay=relay,
+        previous=item.previous,
+        retry_id=item.retry_id,
+        retry_fence=item.retry_fence,
+        **more,
+    )
+
+
+def copy_in(results: Iterable[Result]) -> None:
+    """Append outcomes; the caller sees to tallies."""
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for result in results:
+            copy.write_row([getattr(result, name) for name in _COLUMNS])
+
+
+def add_tallies(deltas: Counter[tuple[int, str, str]]) -> None:
+    """Add to the counts that pages read; in one order, so that two lanes never wait for each other in a circle."""
+    rows = [(*key, change) for key, change in sorted(deltas.items()) if change]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO campaigns_tally (campaign_id, relay, state, count) VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT (campaign_id, relay, state) DO UPDATE SET count = campaigns_tally.count + excluded.count",
+            rows,
+        )
+
+
+def retally(campaign_id: int) -> None:
+    """Count the tallies of a campaign anew from the deliveries: at its end and when it was stopped."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM campaigns_campaign WHERE id = %s FOR UPDATE", [campaign_id])
+        cursor.execute("DELETE FROM campaigns_tally WHERE campaign_id = %s", [campaign_id])
+        cursor.execute(
+            "INSERT INTO campaigns_tally (campaign_id, relay, state, count)"
+            " SELECT campaign_id, COALESCE(relay, ''), state, count(*) FROM delivery_state WHERE campaign_id = %s"
+            " GROUP BY campaign_id, COALESCE(relay, ''), state",
+            [campaign_id],
+        )
+
+
+def settle(delivery_id: int, result: Result) -> bool:
+    """Append `result` if the delivery is in doubt now, and move its tally; tell whether it was."""
+    with transaction.atomic():
+        Delivery.objects.select_for_update().only("pk").get(pk=delivery_id)
+        last = Outcome.objects.filter(delivery_id=delivery_id).order_by("-pk").first()
+        if last is None or last.state != State.IN_DOUBT:
+            return False
+        copy_in([replace(result, attempt=last.attempt, relay=last.relay)])
+        deltas = Counter({(last.campaign_id, last.relay, str(State.IN_DOUBT)): -1})
+        deltas[last.campaign_id, last.relay, result.state] += 1
+        add_tallies(deltas)
+    return True

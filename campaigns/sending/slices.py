@@ -1,0 +1,76 @@
+"""What a slice of a lane holds and counts, and what its counts may set going."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from django.db.models import Sum
+
+from campaigns import brakes
+from campaigns.bounces import BLOCKS
+from campaigns.models import Campaign, Event, EventKind, Outcome, Tally
+from campaigns.sending.claim import Claim, Item
+from campaigns.sending.letters import LetterError
+from campaigns.sending.outcomes import Result
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a slice did. `busy`: another process has this lane. `more`: there is work for another slice at once."""
+
+    attempted: int = 0
+    accepted: int = 0
+    system: int = 0
+    in_doubt: int = 0
+    busy: bool = False
+    more: bool = False
+
+
+@dataclass
+class Held:
+    """A claim in work: what is to be sent, what is on the wire, what waits to be written down."""
+
+    claim: Claim
+    waiting: deque[tuple[Item, float]]
+    on_wire: int = 0
+    results: list[Result] = field(default_factory=list)
+    put_back: int = 0
+    broken: bool = False  # a surprise: what is on record is written, nothing is given back or called done
+
+    @property
+    def is_through(self) -> bool:
+        """Tell whether nothing of it is waiting or on the wire."""
+        return not self.waiting and not self.on_wire
+
+
+@dataclass
+class Counts:
+    """What one slice saw of a campaign; not all of it is in the database yet."""
+
+    tried: int = 0
+    render_failed: int = 0
+    blocked: int = 0
+
+
+def brake_for(campaign_id: int, error: LetterError) -> None:
+    """Brake a campaign whose letter cannot be loaded; a person must look."""
+    campaign = Campaign.objects.select_related("organization").get(pk=campaign_id)
+    brakes.set_brake(error.kind, error.text, campaign=campaign)
+
+
+def judge(campaign_id: int, counts: Counts) -> bool:
+    """Set the technical brake that all slices' counts together ask for; tell whether one is on."""
+    campaign = Campaign.objects.select_related("organization").get(pk=campaign_id)
+    tallies = Tally.objects.filter(campaign=campaign).exclude(state__in=("planned", "skipped", "suppressed"))
+    sums = dict(tallies.values_list("state").annotate(Sum("count")))
+    blocked = Event.objects.filter(
+        campaign_id=campaign_id, kind=EventKind.BOUNCED, source="smtp", bounce_class__in=BLOCKS
+    )
+    brake = brakes.judge_technical(
+        campaign,
+        tried=max(counts.tried, sum(sums.values())),
+        render_failed=max(counts.render_failed, sums.get(Outcome.State.RENDER_FAILED, 0)),
+        blocked=max(counts.blocked, blocked.count()),
+    )
+    return brake is not None

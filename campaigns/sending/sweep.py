@@ -1,0 +1,78 @@
+"""Endings: finish campaigns by counting, close the books of stopped ones, lift brakes whose cause is gone."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from django.db import connection, transaction
+
+from accounts.domains import is_ready_to_send
+from campaigns import brakes, lifecycle
+from campaigns.models import Brake, Campaign, CampaignState, Chunk, Retry, Tally
+from campaigns.sending.outcomes import retally
+from sendserver.lib import clock
+from sendserver.lib.states import TransitionRefusedError
+
+log = logging.getLogger(__name__)
+_TOUCHED: Final = """
+UPDATE compliance_listmembership m SET last_contact_at = GREATEST(m.last_contact_at, s.at)
+FROM delivery_state s JOIN campaigns_delivery d ON d.id = s.delivery_id
+WHERE s.campaign_id = %s AND s.state = 'accepted' AND m.id = d.membership_id
+"""
+
+
+def sweep() -> int:
+    """Do all of it; return how many campaigns ended."""
+    ended = sum(finish(campaign) for campaign in _perhaps_done())
+    for campaign in _stopped_with_open_books():
+        close_books(campaign)
+    _lift_domain_brakes()
+    return ended
+
+
+def _perhaps_done() -> list[Campaign]:
+    running = Campaign.objects.filter(state__in=[CampaignState.SENDING, CampaignState.PAUSED])
+    open_chunks = Chunk.objects.exclude(state=Chunk.State.DONE).values("campaign_id")
+    return list(running.exclude(pk__in=open_chunks).exclude(pk__in=Retry.objects.values("campaign_id")))
+
+
+def finish(campaign: Campaign) -> bool:
+    """End a campaign when planned = sum of final outcomes, counted from the deliveries; tell whether it ended."""
+    with transaction.atomic():
+        retally(campaign.pk)
+        counts = dict(Tally.objects.filter(campaign=campaign).values_list("state", "count"))
+        total = sum(Tally.objects.filter(campaign=campaign).values_list("count", flat=True))
+        if counts.get("planned") or counts.get("deferred") or total != campaign.planned_count:
+            log.error("campaign %s has no work left but open deliveries: %s of %s", campaign.pk, counts, total)
+            return False
+        try:
+            lifecycle.move(
+                campaign, CampaignState.SENT, actor=None, reason="Everybody was served", finished_at=clock.now()
+            )
+        except TransitionRefusedError:
+            return False
+        with connection.cursor() as cursor:
+            cursor.execute(_TOUCHED, [campaign.pk])
+    return True
+
+
+def _stopped_with_open_books() -> list[Campaign]:
+    waiting = Tally.objects.filter(state__in=["planned", "deferred"], count__gt=0).values("campaign_id")
+    leased = Chunk.objects.filter(state=Chunk.State.LEASED).values("campaign_id")
+    return list(Campaign.objects.filter(state=CampaignState.STOPPED, pk__in=waiting).exclude(pk__in=leased))
+
+
+def close_books(campaign: Campaign) -> None:
+    """Count a stopped campaign anew: whoever was not reached is cancelled, and nothing of it is due any more."""
+    with transaction.atomic():
+        Retry.objects.filter(campaign=campaign, lease_until=None).delete()
+        retally(campaign.pk)
+
+
+def _lift_domain_brakes() -> None:
+    on = Brake.objects.filter(kind=Brake.Kind.DOMAIN, lifted_at=None).exclude(campaign=None)
+    for brake in on.select_related("campaign__from_address__domain", "organization"):
+        sender = brake.campaign.from_address if brake.campaign else None
+        if sender is not None and is_ready_to_send(sender.domain):
+            brakes.lift(brake, actor=None, reason="The domain's records are right again")
