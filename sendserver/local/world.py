@@ -126,7 +126,9 @@ class World:
         others = (
             self._worker("work", "work,inbound", "-c", "2", patience=WORKER_PATIENCE),
             self.python("inbound", "manage.py", "inbound_door"),
-            self.python("beat", "-m", "celery", "-A", "sendserver", "beat", "-s", str(self._schedule()), "--pidfile="),
+            self.python(
+                "beat", "-m", "celery", "-A", "sendserver.celery", "beat", "-s", str(self._schedule()), "--pidfile="
+            ),
         )
         people = (self.python("people", "-m", "sendserver.local.recipients"),) if is_local(self.config.environ) else ()
         return Stage((self._web(), *lanes, *others, *people))
@@ -141,6 +143,18 @@ class World:
 
     def _worker(self, name: str, queues: str, *more: str, patience: float) -> Spec:
         """Return a Celery worker; it need not know of the others, so gossip and mingle are off."""
-        command = ["-m", "celery", "-A", "sendserver", "worker", "-Q", queues, "-n", f"{name}@local", "-l", "INFO"]
+        command = [
+            "-m",
+            "celery",
+            "-A",
+            "sendserver.celery",
+            "worker",
+            "-Q",
+            queues,
+            "-n",
+            f"{name}@local",
+            "-l",
+            "INFO",
+        ]
         quiet = ["--without-gossip", "--without-mingle"]
         return self.python(name, *command, *quiet, *more, patience=patience)
