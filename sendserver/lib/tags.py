@@ -79,8 +79,7 @@ def dot(kind: str = "", text: object = "") -> SafeString:
 @register.simple_tag
 def rule(number: str, text: str = "") -> SafeString:
     """Link a rule of the Anti-Spam Policy: `{% rule "2.3" %}` reads "rule 2.3"."""
-    anchor = "r" + str(number).replace(".", "-")
-    return format_html('<a href="{}#{}">{}</a>', nav_url("anti_spam"), anchor, text or f"rule {number}")
+    return format_html('<a href="{}#{}">{}</a>', nav_url("anti_spam"), anchor(number), text or f"rule {number}")
 
 
 @register.simple_tag
@@ -305,6 +304,12 @@ def day(moment: datetime | None) -> SafeString | str:
         return "not yet"
     local = timezone.localtime(moment) if isinstance(moment, datetime) else moment
     return format_html('<time datetime="{}">{} {}</time>', f"{local:%Y-%m-%d}", local.day, f"{local:%b %Y}")
+
+
+@register.filter(name="anchor")
+def anchor(number: str) -> str:
+    """Write the anchor of a rule of the Anti-Spam Policy: "r2-3" for 2.3."""
+    return "r" + str(number).replace(".", "-")
 
 
 @register.filter(name="initials")
