@@ -73,7 +73,14 @@ def environment(config: Config, services: "Services", local: LocalPorts) -> dict
         made["DNS_SERVERS"] = ",".join(f"127.0.0.1:{port}" for port in local.dns)
     chosen = {name: given.get(name) or value for name, value in made.items() if given.get(name) or value}
     switches = {"LOCAL_WORLD": "on" if is_local(given) else "off", "DEBUG": "off"}
-    return {**given, **chosen, **switches, "DJANGO_SETTINGS_MODULE": "sendserver.settings", "PYTHONUTF8": "1"}
+    return {
+        **given,
+        **chosen,
+        **switches,
+        "DJANGO_SETTINGS_MODULE": "sendserver.settings",
+        "PYTHONUTF8": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def application_environment(config: Config) -> dict[str, str]:
