@@ -5,14 +5,15 @@ One appeal for each decision, open APPEAL_OPEN_MONTHS, free, and never decided b
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import IntegrityError, transaction
 
 from abuse import cases, measures, moderation, notices
 from abuse.errors import AppealRefusedError
-from abuse.models import Appeal, CaseState, Decision, DecisionKind
+from abuse.models import Appeal, Case, CaseState, Decision, DecisionKind
 from accounts import audit
 from accounts.models import Organization, Standing, StandingChange, User
 from accounts.notices import send_notice
@@ -22,7 +23,11 @@ from sendserver.lib import clock
 from sendserver.lib.states import TransitionRefusedError, require
 
 S = Appeal.State
-TRANSITIONS: Final = {S.OPEN: frozenset({S.UPHELD, S.REVERSED}), S.UPHELD: frozenset(), S.REVERSED: frozenset()}
+TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
+    S.OPEN: frozenset({S.UPHELD, S.REVERSED}),
+    S.UPHELD: frozenset(),
+    S.REVERSED: frozenset(),
+}
 STOPPED: Final = (Standing.SUSPENDED, Standing.BLOCKED)
 
 
@@ -33,19 +38,20 @@ def can_appeal(decision: Decision) -> bool:
     return clock.now() <= notices.appeal_until(decision) and not Appeal.objects.filter(decision=decision).exists()
 
 
+def promised_until(organization: Organization) -> datetime:
+    """Return when an appeal made now is answered at the latest; sooner for those who cannot send meanwhile."""
+    now = clock.now()
+    if organization.standing in STOPPED:
+        return clock.business_days_after(now, policy.APPEAL_SUSPENDED_BD)
+    return now + timedelta(days=policy.APPEAL_DECIDE_D)
+
+
 def make(decision: Decision, *, user: User, ground: str, text: str) -> Appeal:
     """Keep an appeal and return it; raises AppealRefusedError when it is late, doubled or empty."""
     if not text.strip():
         raise AppealRefusedError("Say what we got wrong, or what we did not know.")
     if not can_appeal(decision):
         raise AppealRefusedError("This decision cannot be appealed any more. You can go to court.")
-    now = clock.now()
-    stopped = decision.organization.standing in STOPPED
-    until = (
-        clock.business_days_after(now, policy.APPEAL_SUSPENDED_BD)
-        if stopped
-        else now + timedelta(days=policy.APPEAL_DECIDE_D)
-    )
     try:
         with transaction.atomic():
             appeal = Appeal.objects.create(
@@ -54,8 +60,8 @@ def make(decision: Decision, *, user: User, ground: str, text: str) -> Appeal:
                 ground=ground,
                 text=text.strip()[:8000],
                 made_by=user,
-                made_at=now,
-                promised_until=until,
+                made_at=clock.now(),
+                promised_until=promised_until(decision.organization),
             )
             _tell(appeal, "We have your appeal", _received_words(appeal), only=user)
             _audit("appeal.made", appeal, user, "")
@@ -124,7 +130,9 @@ def _reverse(appeal: Appeal, actor: User, reason: str) -> None:
 
 
 def _restore(decision: Decision, actor: User, reason: str, before: str) -> None:
-    case = decision.case
+    case = Case.objects.filter(pk=decision.case_id or 0).first()
+    if case is None:
+        return
     if case.state == CaseState.CONFIRM:  # a block that waits for a second person: this is its answer
         cases.move(case, CaseState.OPEN, actor=actor, reason=f"Appeal against {decision.reference}")
     moderation.apply_decision(

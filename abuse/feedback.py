@@ -37,7 +37,7 @@ def take_events() -> int:
 
 
 def _from_event(event: Event) -> intake.Report:
-    delivery = Delivery.objects.select_related("organization", "campaign").filter(pk=event.delivery_id).first()
+    delivery = Delivery.objects.select_related("organization", "campaign").filter(pk=event.delivery_id or 0).first()
     kind = str(event.detail.get("feedback_type", "abuse")).lower()
     signs = (("Feedback loop", f"{event.source}, {kind}"),)
     grade = Complaint.Grade.A if delivery else Complaint.Grade.C

@@ -76,9 +76,11 @@ def _scope(scope: Campaign | Organization) -> dict[str, Any]:
 
 
 def _call_a_person(scope: Campaign | Organization, reason: str) -> None:
-    campaign = scope if isinstance(scope, Campaign) else None
-    organization = campaign.organization if campaign else scope
-    case = cases.open_case(organization, campaign.pk if campaign else None, urgent=True)
+    if isinstance(scope, Campaign):
+        organization, campaign_id = scope.organization, scope.pk
+    else:
+        organization, campaign_id = scope, None
+    case = cases.open_case(organization, campaign_id, urgent=True)
     cases.add_entry(case, CaseEntry.Kind.NOTE, f"Paused by itself. {reason}", visible_to_customer=True)
     audit.record(
         "brake.automatic",

@@ -25,7 +25,7 @@ MAX_BYTES: Final = policy.REPORT_MAX_KB * 1024
 MAX_HEADERS: Final = 400
 MAX_TOKENS: Final = 200  # candidates tried; a real message carries under twenty
 _TOKEN: Final = re.compile(r"(?<![a-z0-9])[a-z0-9]{2}[a-z2-7]{26}(?![a-z0-9])")
-_HEADER: Final = re.compile(r"^[ \t>]*([A-Za-z][A-Za-z0-9-]{1,60})[ \t]*:[ \t]*(.*)$")
+_HEADER: Final = re.compile(r"^[ \t>]*([A-Za-z][A-Za-z0-9-]{0,60})[ \t]*:[ \t]*(.*)$")
 _DOMAIN: Final = re.compile(r"@([A-Za-z0-9.-]{3,253})")
 _DKIM_DOMAIN: Final = re.compile(r"\bd=([A-Za-z0-9.-]{3,253})")
 _LINK: Final = re.compile(r"https?://([A-Za-z0-9.-]{3,253})", re.IGNORECASE)

@@ -27,7 +27,7 @@ def apply(kind: str, case: Case, actor: User, decision: Decision, *, waits: bool
 
 
 def _stop_campaign(case: Case, actor: User, decision: Decision) -> None:
-    campaign = Campaign.objects.for_org(case.organization).filter(pk=case.campaign_id).first()
+    campaign = Campaign.objects.for_org(case.organization).filter(pk=case.campaign_id or 0).first()
     if campaign is None:
         raise DecisionRefusedError("This case names no campaign to suspend.")
     reason = f"Suspended by decision {decision.reference}"

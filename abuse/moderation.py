@@ -149,14 +149,7 @@ def _apply(request: DecisionRequest) -> Decision:
         _move_standing(request, target, decision)
     measures.apply(request.kind, case, request.actor, decision, waits=waits)
     _move_case(request, decision, waits=waits)
-    cases.add_entry(
-        case,
-        CaseEntry.Kind.DECISION,
-        f"{D(request.kind).label}, rule {request.rule}.{' Waits for a second person.' if waits else ''}",
-        actor=request.actor,
-        visible_to_customer=request.kind != D.ASK,
-        visible_to_reporter=not waits,
-    )
+    _entry(request, waits=waits)
     notices.send_letters(decision, waits=waits)
     _audit(request, decision, source, target, waits=waits)
     return decision
@@ -242,6 +235,7 @@ def _move_standing(request: DecisionRequest, target: str, decision: Decision) ->
 
 def _move_case(request: DecisionRequest, decision: Decision, *, waits: bool) -> None:
     case, now = request.case, decision.at
+    fields: dict[str, Any]
     if waits:
         target, fields = CaseState.CONFIRM, {"promised_until": cases.promised_from(now, urgent=False)}
     elif request.kind in OPEN_AFTER:
@@ -254,6 +248,16 @@ def _move_case(request: DecisionRequest, decision: Decision, *, waits: bool) -> 
         Case.objects.filter(pk=case.pk).update(**fields)
         return
     cases.move(case, target, actor=request.actor, reason=f"{D(request.kind).label} {decision.reference}", **fields)
+
+
+def _entry(request: DecisionRequest, *, waits: bool) -> None:
+    if request.kind == D.ASK:
+        question = request.customer_must.strip() or request.reason.strip()
+        kind, text, told = CaseEntry.Kind.QUESTION, question, True
+    else:
+        text = f"{D(request.kind).label}, rule {request.rule}."
+        kind, text, told = CaseEntry.Kind.DECISION, text + (" Waits for a second person." if waits else ""), not waits
+    cases.add_entry(request.case, kind, text, actor=request.actor, visible_to_customer=True, visible_to_reporter=told)
 
 
 def _audit(request: DecisionRequest, decision: Decision, source: str, target: str, *, waits: bool) -> None:

@@ -84,7 +84,7 @@ class Draft:
 
     reference: str
     organization: Organization
-    case: Case
+    case: Case | None
     kind: str
     rule: str
     reason: str
@@ -148,7 +148,7 @@ def customer_letter(draft: Draft) -> Letter:
         f"Not content? {said['redress_appeal']} {said['redress_outside']} {said['redress_court']}"
         if draft.kind in APPEALABLE
         else "",
-        f"Reference {draft.reference}, case {draft.case.reference}. Decided by {said['decided_by']}.",
+        f"Reference {draft.reference}, case {_case_reference(draft)}. Decided by {said['decided_by']}.",
     ]
     return Letter(subject, "\n\n".join(line for line in lines if line))
 
@@ -167,11 +167,11 @@ def reporter_letter(draft: Draft) -> Letter:
         f"Rule {draft.rule} of our Anti-Spam Policy. If you think we are wrong, add a note to your report, and a "
         "person who did not decide reads it.",
     ]
-    return Letter(f"Report {draft.case.reference}: decided", "\n\n".join(line for line in lines if line))
+    return Letter(f"Report {_case_reference(draft)}: decided", "\n\n".join(line for line in lines if line))
 
 
 def send_letters(decision: Decision, *, waits: bool) -> None:
-    """Queue the letters of a decision. Inside its transaction: our mail is rows, so none is lost and none goes early."""
+    """Queue the letters of a decision, inside its transaction: our mail is rows, so none is lost or goes early."""
     draft = draft_of(decision, waits=waits)
     if _tells_customer(decision):
         letter = customer_letter(draft)
@@ -200,7 +200,7 @@ def draft_of(decision: Decision, *, waits: bool = False) -> Draft:
 
 
 def acknowledge(complaint: Complaint, delivery_address: str) -> bool:
-    """Send reference and link to the reporter; only where the message itself went, so that nobody is bombed through us."""
+    """Send reference and link to the reporter, only where the message itself went: nobody is bombed through us."""
     if not delivery_address or complaint.reporter_email.lower() != delivery_address.lower():
         return False
     text = (
@@ -254,8 +254,13 @@ def _measure(draft: Draft) -> str:
     return MEASURES[D(draft.kind)]
 
 
+def _case_reference(draft: Draft) -> str:
+    return draft.case.reference if draft.case else draft.reference
+
+
 def _scope(draft: Draft) -> str:
-    campaign = Campaign.objects.filter(pk=draft.case.campaign_id).first() if draft.case.campaign_id else None
+    campaign_id = draft.case.campaign_id if draft.case else None
+    campaign = Campaign.objects.filter(pk=campaign_id).first() if campaign_id else None
     named = f"“{campaign.subject or campaign.name}”" if campaign else ""
     if draft.kind in (D.SUSPEND_CAMPAIGN, D.ASK, D.NO_ACTION):
         return f"Campaign {named}." if named else "This case."
@@ -271,8 +276,8 @@ def _figures(organization: Organization) -> str:
     )
 
 
-def _source(case: Case) -> str:
-    count = case.complaints.filter(withdrawn_at=None).count()
+def _source(case: Case | None) -> str:
+    count = case.complaints.filter(withdrawn_at=None).count() if case else 0
     if not count:
         return "On our own initiative."
     return f"{words.count(count, 'complaints')} by the people who got the mail or by their mailbox providers."
@@ -289,5 +294,5 @@ def _appeal_words(draft: Draft) -> str:
 def _answer_line(draft: Draft) -> str:
     if draft.kind != D.ASK:
         return ""
-    page = f"{settings.BASE_URL}{reverse('abuse_case', args=[draft.case.reference])}"
+    page = f"{settings.BASE_URL}{reverse('abuse_case', args=[_case_reference(draft)])}"
     return f"Answer within {policy.TENANT_ANSWER_BD} working days: {page}"

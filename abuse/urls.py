@@ -1,5 +1,16 @@
 """Addresses of this app."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from abuse.views import portal, public
+
+urlpatterns: list[URLPattern] = [
+    path("abuse/", public.report, name="abuse"),
+    path("abuse/inspect/", public.inspect, name="abuse_inspect"),
+    path("abuse/thanks/", public.thanks, name="abuse_thanks"),
+    path("abuse/find/", public.find, name="abuse_find"),
+    path("abuse/t/<str:reference>/", public.status, name="abuse_status"),
+    path("portal/standing/", portal.standing, name="standing"),
+    path("portal/standing/<uuid:uid>/appeal/", portal.appeal, name="standing_appeal"),
+    path("portal/cases/<str:reference>/", portal.case, name="abuse_case"),
+]

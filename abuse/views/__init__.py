@@ -1,0 +1,1 @@
+"""Pages of the abuse desk: public ones, and the customer's side."""
