@@ -17,9 +17,12 @@ if TYPE_CHECKING:  # at run time it needs packages that may not be installed yet
 
 RELAYS = ("RELAY_1_URL", "RELAY_2_URL")
 RELAY_NAMES = ("out1.sendserver.example", "out2.sendserver.example")
-LANE_PATIENCE = 25.0  # seconds a lane gets to finish what is on the wire before it is cut off
+CELERY = ("-m", "celery", "-A", "sendserver.celery")
+PATIENCE = 8.0  # seconds a process gets to end by itself
 WORKER_PATIENCE = 15.0
-PATIENCE = 8.0
+LANE_PATIENCE = 25.0  # a lane may finish what is on the wire
+# Whatever the caller's locale says; and a log is worth most when a process has just died.
+INTERPRETER = {"DJANGO_SETTINGS_MODULE": "sendserver.settings", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,7 @@ def environment(config: Config, services: "Services", local: LocalPorts) -> dict
         made["DNS_SERVERS"] = ",".join(f"127.0.0.1:{port}" for port in local.dns)
     chosen = {name: given.get(name) or value for name, value in made.items() if given.get(name) or value}
     switches = {"LOCAL_WORLD": "on" if is_local(given) else "off", "DEBUG": "off"}
-    return {
-        **given,
-        **chosen,
-        **switches,
-        "DJANGO_SETTINGS_MODULE": "sendserver.settings",
-        "PYTHONUTF8": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
+    return {**given, **chosen, **switches, **INTERPRETER}
 
 
 def application_environment(config: Config) -> dict[str, str]:
@@ -133,9 +129,7 @@ class World:
         others = (
             self._worker("work", "work,inbound", "-c", "2", patience=WORKER_PATIENCE),
             self.python("inbound", "manage.py", "inbound_door"),
-            self.python(
-                "beat", "-m", "celery", "-A", "sendserver.celery", "beat", "-s", str(self._schedule()), "--pidfile="
-            ),
+            self.python("beat", *CELERY, "beat", "-l", "INFO", "-s", str(self._schedule()), "--pidfile="),
         )
         people = (self.python("people", "-m", "sendserver.local.recipients"),) if is_local(self.config.environ) else ()
         return Stage((self._web(), *lanes, *others, *people))
@@ -150,18 +144,6 @@ class World:
 
     def _worker(self, name: str, queues: str, *more: str, patience: float) -> Spec:
         """Return a Celery worker; it need not know of the others, so gossip and mingle are off."""
-        command = [
-            "-m",
-            "celery",
-            "-A",
-            "sendserver.celery",
-            "worker",
-            "-Q",
-            queues,
-            "-n",
-            f"{name}@local",
-            "-l",
-            "INFO",
-        ]
+        command = [*CELERY, "worker", "-Q", queues, "-n", f"{name}@local", "-l", "INFO"]
         quiet = ["--without-gossip", "--without-mingle"]
         return self.python(name, *command, *quiet, *more, patience=patience)
