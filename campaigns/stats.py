@@ -16,6 +16,7 @@ from django.db import connection
 from django.db.models import Count, Sum
 
 from campaigns.models import Campaign, CampaignState, ClickCount, Event, EventKind, Outcome, Tally
+from compliance import policy
 from sendserver.lib import clock
 
 State = Outcome.State
@@ -227,6 +228,6 @@ def verdict(campaign: Campaign, reached: int, sent: int, back: Reactions) -> tup
         f"{100 * reached / sent:.1f}% were accepted and did not bounce, {back.clicks:,} clicks, "
         f"{back.unsubscribed:,} unsubscribed, {back.complained:,} complained."
     )
-    if complaints >= 0.001 or hard >= 0.02:
+    if complaints >= policy.L_WARN or hard >= policy.HB_NOTICE:
         return "warn", "Look at this before the next one.", sentence
     return "ok", "A healthy send.", sentence

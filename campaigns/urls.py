@@ -1,5 +1,22 @@
 """Addresses of this app."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from campaigns.views import edit, index, progress, report, review
+
+_ONE = "portal/campaigns/<uuid:uid>"
+urlpatterns: list[URLPattern] = [
+    path("portal/campaigns/", index.index, name="campaigns"),
+    path("portal/campaigns/new/", index.new, name="campaign_new"),
+    path(f"{_ONE}/edit/", edit.edit, name="campaign_edit"),
+    path(f"{_ONE}/preview/", edit.preview, name="campaign_preview"),
+    path(f"{_ONE}/checks/", edit.checks, name="campaign_checks"),
+    path(f"{_ONE}/test/", edit.test, name="campaign_test"),
+    path(f"{_ONE}/review/", review.review, name="campaign_review"),
+    path(f"{_ONE}/progress/", progress.progress, name="campaign_progress"),
+    path(f"{_ONE}/pause/", progress.pause, name="campaign_pause"),
+    path(f"{_ONE}/resume/", progress.resume, name="campaign_resume"),
+    path(f"{_ONE}/stop/", progress.stop, name="campaign_stop"),
+    path(f"{_ONE}/report/", report.report, name="campaign_report"),
+    path(f"{_ONE}/copy/", index.copy, name="campaign_copy"),
+]

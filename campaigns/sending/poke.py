@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from functools import partial
+from functools import lru_cache, partial
 
-from celery import current_app
+from celery import Celery
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
@@ -34,8 +34,21 @@ def poke_planning() -> None:
     _send("campaigns.start_due", [], "work")
 
 
+def poke_planner() -> None:
+    """Say that a campaign was approved and waits to be planned."""
+    _send("campaigns.start_due", [], "work")
+
+
+@lru_cache(maxsize=1)
+def _broker() -> Celery:
+    """Return a sender of our own: the application of the workers stands on the roof, and nobody imports the roof."""
+    app = Celery("pokes", set_as_current=False)
+    app.config_from_object("django.conf:settings", namespace="CELERY")
+    return app
+
+
 def _send(task: str, arguments: list[str], queue: str) -> None:
     try:
-        current_app.send_task(task, args=arguments, queue=queue, ignore_result=True, retry=False, expires=60)
+        _broker().send_task(task, args=arguments, queue=queue, ignore_result=True, retry=False, expires=60)
     except (OperationalError, OSError):
         log.warning("no broker for a poke of %s", queue)

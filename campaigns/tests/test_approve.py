@@ -113,7 +113,9 @@ def test_without_standing_nothing_leaves(larkfield: Organization, alice: Persona
     assert "ID-LEGAL-ENTITY" in [c.rule_id for c in done.answer.checks if c.decision == "block"]
 
 
-def test_a_hold_waits_for_staff_and_can_be_released(larkfield: Organization, alice: Persona, moderator: Persona) -> None:
+def test_a_hold_waits_for_staff_and_can_be_released(
+    larkfield: Organization, alice: Persona, moderator: Persona
+) -> None:
     draft = make_draft(make_world(larkfield), alice.user, subject="Last chance for tulips")
     held = approve(draft, order(draft), actor=alice.user).campaign
     assert held.state == CampaignState.HELD

@@ -6,11 +6,11 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
+from accounts.ledger import append_chained
 from accounts.models import BusinessProfile, FromAddress, Organization, SendingDomain, User
 from campaigns import compose
 from campaigns.models import Campaign
 from compliance.models import Attestation, Contact, ContactList, ListMembership
-from accounts.ledger import append_chained
 from sendserver.lib import clock
 from sendserver.lib.addresses import Address, parse, suppression_hash
 
@@ -94,7 +94,9 @@ def attest(organization: Organization, contact_list: ContactList, rows: int) -> 
     return append_chained(Attestation, fields)
 
 
-def add_person(world: World, address: str, *, basis: str = "express_doi", country: str = "GB", **fields: object) -> Contact:
+def add_person(
+    world: World, address: str, *, basis: str = "express_doi", country: str = "GB", **fields: object
+) -> Contact:
     """Return a contact on the world's list who agreed a month ago and confirmed it."""
     parsed = parse(address)
     assert isinstance(parsed, Address)

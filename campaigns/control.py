@@ -1,0 +1,40 @@
+"""Pause, resume and stop by the customer's hand. The lanes see it within the stop poll; the state moves here."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from accounts.models import User
+from campaigns import brakes, lifecycle
+from campaigns.errors import CampaignError
+from campaigns.models import Brake, Campaign, CampaignState
+
+
+class ControlRefusedError(CampaignError):
+    """Not for this person to do; the text says who can."""
+
+
+@transaction.atomic
+def pause(campaign: Campaign, *, actor: User) -> Campaign:
+    """Pause a campaign: a brake for the lanes, the state for the pages."""
+    lifecycle.move(campaign, CampaignState.PAUSED, actor=actor, reason="Paused by the customer")
+    brakes.set_brake(Brake.Kind.CUSTOMER, "Paused by the customer", campaign=campaign, actor=actor)
+    return campaign
+
+
+@transaction.atomic
+def resume(campaign: Campaign, *, actor: User) -> Campaign:
+    """Go on after a pause; refused while a brake is on that only staff can lift."""
+    others = brakes.holding(campaign).exclude(kind=Brake.Kind.CUSTOMER)
+    if others.exists():
+        raise ControlRefusedError(f"Our staff has to look first: {others[0].reason}")
+    for brake in brakes.live(campaign=campaign).filter(kind=Brake.Kind.CUSTOMER):
+        brakes.lift(brake, actor=actor, reason="Resumed by the customer")
+    target = CampaignState.SENDING if campaign.planned_at else CampaignState.PLANNING
+    return lifecycle.move(campaign, target, actor=actor, reason="Resumed by the customer")
+
+
+@transaction.atomic
+def stop(campaign: Campaign, *, actor: User) -> Campaign:
+    """Stop a campaign for good; who has not been mailed never will be by this campaign."""
+    return lifecycle.move(campaign, CampaignState.STOPPED, actor=actor, reason="Stopped by the customer")

@@ -1,0 +1,148 @@
+"""Forms of campaigns; each checks its input and hands a frozen dataclass to the logic."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from django import forms
+
+from accounts.models import Organization
+from campaigns.approve import Order, in_zone
+from campaigns.compose import Changes, from_addresses
+from campaigns.models import Campaign
+from compliance.lists import open_lists
+from compliance.models import ContactList
+
+LINE_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_ZONES = """
+UTC Europe/London Europe/Dublin Europe/Lisbon Europe/Madrid Europe/Paris Europe/Brussels Europe/Amsterdam
+Europe/Berlin Europe/Zurich Europe/Vienna Europe/Rome Europe/Copenhagen Europe/Stockholm Europe/Oslo
+Europe/Helsinki Europe/Warsaw Europe/Prague Europe/Athens Europe/Istanbul America/New_York America/Chicago
+America/Denver America/Los_Angeles America/Toronto America/Sao_Paulo Asia/Dubai Asia/Kolkata Asia/Singapore
+Asia/Tokyo Australia/Sydney Pacific/Auckland
+"""
+ZONES = _ZONES.split()
+
+
+class LineField(forms.CharField):
+    """One line of text that becomes part of a header: no line breaks, no controls (rules ID-HEADER-LOCK)."""
+
+    def to_python(self, value: Any) -> str:
+        """Return the text without blanks at its ends; refuse line breaks and controls, also at the ends."""
+        if value and LINE_BREAK.search(str(value)):
+            raise forms.ValidationError("Write this in one line, without line breaks")
+        return str(super().to_python(value) or "")
+
+
+class ListChoice(forms.ModelMultipleChoiceField):
+    """The organization's lists with their sizes."""
+
+    def label_from_instance(self, obj: ContactList) -> str:
+        """Return "Newsletter, 8,412"."""
+        return f"{obj.name}, {obj.people_count:,}"
+
+
+class NewForm(forms.Form):
+    """The name of a new campaign; only its authors see it."""
+
+    name = LineField(max_length=120, label="Name", help_text="Only you and your team see it.")
+
+
+class DraftForm(forms.Form):
+    """Everything in a draft."""
+
+    version = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
+    name = LineField(max_length=120, label="Name")
+    lists = ListChoice(
+        queryset=ContactList.objects.none(), required=False, label="To", widget=forms.CheckboxSelectMultiple
+    )
+    from_address = forms.ModelChoiceField(queryset=None, required=False, label="From", empty_label="Choose an address")
+    subject = LineField(max_length=200, required=False, label="Subject")
+    preheader = LineField(max_length=200, required=False, label="Preview line")
+    body_format = forms.ChoiceField(choices=Campaign.Format.choices, label="Written in")
+    body = forms.CharField(required=False, strip=False, label="Message", widget=forms.Textarea, max_length=500_000)
+    offer_ends_at = forms.DateField(
+        required=False,
+        label="The offer ends on",
+        help_text="Needed when the subject says that something ends.",
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+    )
+
+    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["lists"].queryset = open_lists(organization)  # type: ignore[attr-defined]
+        self.fields["from_address"].queryset = from_addresses(organization)  # type: ignore[attr-defined]
+        self.fields["body"].widget.attrs |= {"id": "b", "spellcheck": "true", "rows": 24}
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> DraftForm:
+        """Return the form filled with a draft."""
+        names = ("version", "name", "from_address", "subject", "preheader", "body_format", "body", "offer_ends_at")
+        initial = {name: getattr(campaign, name) for name in names}
+        return cls(initial={**initial, "lists": campaign.lists.all()}, organization=campaign.organization)
+
+    def changes(self) -> Changes:
+        """Return what was typed."""
+        values = {name: value for name, value in self.cleaned_data.items() if name != "version"}
+        return Changes(**{**values, "lists": tuple(values["lists"])})
+
+
+class ApproveForm(forms.Form):
+    """When to send, and how many people, typed."""
+
+    key = forms.UUIDField(widget=forms.HiddenInput)
+    version = forms.IntegerField(widget=forms.HiddenInput)
+    when = forms.ChoiceField(
+        choices=[
+            ("now", "Now | As soon as you press the button"),
+            ("later", "At a time | You can stop it until it starts, and pause it after"),
+        ],
+        widget=forms.RadioSelect,
+        label="When to send",
+        initial="now",
+    )
+    date = forms.DateField(
+        required=False, label="Date", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+    time = forms.TimeField(required=False, label="Time", widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"))
+    zone = forms.ChoiceField(required=False, label="Zone", choices=[])
+    typed = forms.CharField(
+        required=False, label="Number of people", widget=forms.TextInput(attrs={"inputmode": "numeric"})
+    )
+
+    def __init__(self, *args: Any, zone: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = list(dict.fromkeys([zone, *ZONES]))
+        self.fields["zone"].choices = [(name, name.replace("_", " ")) for name in names]  # type: ignore[attr-defined]
+        self.fields["zone"].initial = zone
+
+    def clean_typed(self) -> int | None:
+        """Return the typed count; separators between thousands are understood."""
+        digits = re.sub(r"[\s,.\u202f\u00a0'’]", "", self.cleaned_data["typed"])
+        if digits and not digits.isdigit():
+            raise forms.ValidationError("Type the number in digits")
+        return int(digits) if digits else None
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for date and time when "At a time" is chosen."""
+        data = super().clean() or {}
+        if data.get("when") == "later" and not self.errors:
+            if not (data.get("date") and data.get("time")):
+                raise forms.ValidationError({"date": "Enter date and time, or choose Now"})
+            data["at"] = self._moment(data)
+        return data
+
+    def _moment(self, data: dict[str, Any]) -> datetime:
+        zone = data["zone"] if data["zone"] in available_timezones() else "UTC"
+        return in_zone(f"{data['date']:%Y-%m-%d}", f"{data['time']:%H:%M}", zone)
+
+    def order(self) -> Order:
+        """Return the order."""
+        data = self.cleaned_data
+        key: UUID = data["key"]
+        zone = data["zone"] or "UTC"
+        return Order(key=key, version=data["version"], at=data.get("at"), zone=zone, typed=data["typed"])

@@ -1,0 +1,165 @@
+"""Check and send: the message, who gets it and who does not, when, and the approval."""
+
+from __future__ import annotations
+
+import csv
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+
+from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
+from campaigns import audience
+from campaigns.approve import OrderRefusedError, approve
+from campaigns.compose import StaleDraftError
+from campaigns.forms import ApproveForm
+from campaigns.models import Campaign, CampaignState
+from campaigns.proposals import propose
+from campaigns.sending.poke import poke_planner
+from compliance import gate, policy
+from compliance.countries import NAMES, STRICT
+from sendserver.lib import clock
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@portal_view(Right.VIEW)
+def review(request: PortalRequest, uid: UUID) -> HttpResponseBase:
+    """Show what will happen, or take the order."""
+    campaign = get_object_for(request, Campaign, uid)
+    if request.method == "POST":
+        return send(request, uid)
+    if campaign.state != CampaignState.DRAFT:
+        return redirect("campaign_progress", uid)
+    if request.GET.get("as") == "csv":
+        return _left_out_file(campaign)
+    form = ApproveForm(
+        initial={"key": uuid.uuid4(), "version": campaign.version, "when": "now"}, zone=request.org.time_zone
+    )
+    return _page(request, campaign, form)
+
+
+@portal_view(Right.SEND)
+def send(request: PortalRequest, uid: UUID) -> HttpResponse:
+    """Take the order; a second press of the same button leads to the same page and sends nothing twice."""
+    campaign = get_object_for(request, Campaign, uid)
+    form = ApproveForm(request.POST, zone=request.org.time_zone)
+    if not form.is_valid():
+        return _page(request, campaign, form, status=422)
+    try:
+        done = approve(campaign, form.order(), actor=request.user)
+    except OrderRefusedError as error:
+        form.add_error(error.field, error.text)
+        return _page(request, campaign, form, status=422)
+    except StaleDraftError:
+        return redirect("campaign_review" if campaign.state == CampaignState.DRAFT else "campaign_progress", uid)
+    if not done.accepted:
+        return _page(request, campaign, form, status=422)
+    transaction.on_commit(poke_planner)
+    return redirect("campaign_progress", uid)
+
+
+def _page(request: PortalRequest, campaign: Campaign, form: ApproveForm, *, status: int = 200) -> HttpResponse:
+    proposal = propose(campaign)
+    answer = gate.judge(proposal)
+    people = proposal.audience
+    passed = [check for check in answer.checks if check.ok]
+    context = {
+        "campaign": campaign,
+        "form": form,
+        "proposal": proposal,
+        "answer": answer,
+        "blocked": answer.decision == gate.BLOCK,
+        "held": answer.decision == gate.HOLD,
+        "passed": passed[:6],
+        "more_passed": passed[6:],
+        "open_checks": answer.open_checks,
+        "left_out": people.total - people.mailable,
+        "countries": _countries(campaign, proposal),
+        "all_reasons": _joined([(label, count) for _, label, count in people.left_out]),
+        "list_names": ", ".join(one.name for one in proposal.lists),
+        "must_type": people.mailable > policy.TYPED_COUNT_ABOVE,
+        "typed_above": policy.TYPED_COUNT_ABOVE,
+        "used": proposal.sender.allowance - proposal.sender.allowance_left,
+        "may_send": has_right(request.membership, Right.SEND),
+        "now": clock.now(),
+        "answers": _answers(proposal),
+        "fingerprint": " ".join(proposal.content_sha256.hex()[at : at + 4] for at in range(0, 16, 4)),
+        "bounce_limit": 100 * policy.HB_PAUSE,
+        "today": timezone.localdate(),
+    }
+    return render(request, "campaigns/review.html", context, status=status)
+
+
+def _answers(proposal: gate.Proposal) -> list[tuple[str, str, str]]:
+    """Return the rows of "check answers": name, value, whether it can be changed in the editor."""
+    hosts = sorted({link.url.split("/")[2] for link in proposal.links if link.url.startswith(("http://", "https://"))})
+    links = f"{len(proposal.links)}, to {', '.join(hosts)}. Counted per link, not per person" if hosts else "none"
+    who = ", ".join(part for part in (proposal.identity.legal_name, proposal.identity.postal_line) if part)
+    return [
+        ("From", f"{proposal.from_.display_name} <{proposal.from_.address}>", "edit"),
+        ("Subject", proposal.subject, "edit"),
+        ("Preview line", proposal.preheader or "none", "edit"),
+        ("Replies go to", proposal.from_.reply_to or proposal.from_.address, "edit"),
+        ("Links", links, "edit"),
+        ("Sender shown", who, ""),
+        ("Way out", "One step, in the text and in the header", ""),
+    ]
+
+
+def _countries(campaign: Campaign, proposal: gate.Proposal) -> list[dict[str, Any]]:
+    reasons = audience.by_country_and_reason(campaign.organization_id, list(campaign.lists.all()))
+    return [
+        {
+            "name": NAMES.get(country, country) if country else "Unknown",
+            "law": law(country),
+            "total": got + left,
+            "got": got,
+            "left": left,
+            "why": _joined(reasons.get(country, [])),
+        }
+        for country, got, left in proposal.audience.by_country
+    ]
+
+
+def law(country: str) -> str:
+    """Return in few words what the law of a country asks for (rules 1.11 with decision 9.1)."""
+    if not country:
+        return "As Germany"
+    if country in STRICT:
+        return "Sign-up confirmed by link"
+    if country == "FR":
+        return f"Consent, contact within {policy.FR_LAST_CONTACT_MONTHS} months"
+    return "Consent"
+
+
+def _joined(reasons: list[tuple[str, int]]) -> str:
+    return ", ".join(f"{count:,} {label[:1].lower()}{label[1:]}" for label, count in reasons)
+
+
+class _Echo:
+    def write(self, value: str) -> str:
+        return value
+
+
+def _left_out_file(campaign: Campaign) -> StreamingHttpResponse:
+    """Return who is left out as CSV; a cell that a spreadsheet would run begins with an apostrophe."""
+    writer = csv.writer(_Echo())
+
+    def rows() -> Iterator[str]:
+        yield writer.writerow(["address", "country", "reason"])
+        for one in audience.left_out(campaign.organization_id, list(campaign.lists.all())):
+            yield writer.writerow([_safe(one.address), one.country, one.words])
+
+    response = StreamingHttpResponse(rows(), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="left-out-{campaign.uid}.csv"'
+    return response
+
+
+def _safe(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
