@@ -64,9 +64,9 @@ _SPECIAL = (
 )
 # What a file from life has wrong; the result page lists each with its line.
 _TROUBLE = (
-    "Nell,Dott,nell.dott@millbrook,GB,2025-05-02",
-    "Rob,Twice,ada.archer@millbrook.example,GB,2025-05-02",
-    "Shop,Desk,info@oakham.example,GB,2025-05-02",
+    "Nell,Dott,nell.dott@millbrook,GB,{day}",
+    "Rob,Twice,ada.archer@millbrook.example,GB,{day}",
+    "Shop,Desk,postmaster@oakham.example,GB,{day}",
     "Una,Dated,una.dated@oakham.example,GB,",
 )
 HEADER = "First name,Last name,E-mail,Country,Signed up"
@@ -79,7 +79,8 @@ def newsletter_file(people: int, today: datetime | None = None) -> bytes:
     for number, (first, last, address) in enumerate([*_SPECIAL, *_everybody()][:people]):
         signed_up = now - timedelta(days=20 + number * 2 % 300)
         rows.append(f"{first},{last},{address},GB,{signed_up:%Y-%m-%d}")
-    return ("\r\n".join([*rows, *_TROUBLE]) + "\r\n").encode()
+    trouble = [row.format(day=f"{now - timedelta(days=40):%Y-%m-%d}") for row in _TROUBLE]
+    return ("\r\n".join([*rows, *trouble]) + "\r\n").encode()
 
 
 def _everybody() -> list[tuple[str, str, str]]:
