@@ -7,3 +7,7 @@ class AccountsConfig(AppConfig):
     """People, organizations, verification, domains, standing."""
 
     name = "accounts"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from accounts import checks  # noqa: F401, PLC0415 (registers by being imported)

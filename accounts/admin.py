@@ -1,0 +1,184 @@
+"""Accounts in the staff area: the verification queue and the people of staff.
+
+Standing, decisions and audit rows are never fields to edit; adding and deleting are switched off. A review is decided
+by its own form, posted to a view that calls `verification.decide`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+
+from accounts import audit, review, verification
+from accounts.errors import AccountsError
+from accounts.forms.review import ReviewForm
+from accounts.models import User, Verification, VerificationState
+from sendserver.lib.states import TransitionRefusedError
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Looking only: no adding, no deleting, no saving."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+
+@admin.register(Verification)
+class VerificationAdmin(ReadOnlyAdmin):
+    """The queue of new customers, the oldest promise first, and the page to decide one."""
+
+    list_display = ("organization", "state", "submitted_at", "promised_until", "requested_allowance", "decided_by")
+    list_filter = ("state",)
+    search_fields = ("organization__name", "organization__profile__legal_name")
+    list_select_related = ("organization", "decided_by")
+    ordering = ("promised_until", "pk")
+    show_facets = admin.ShowFacets.ALWAYS
+    change_form_template = "admin/accounts/verification/change_form.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Verification]:
+        """Leave out what was never handed in."""
+        return super().get_queryset(request).exclude(state=VerificationState.COLLECTING)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the two posts of the decide panel."""
+        wrap = self.admin_site.admin_view
+        own = [
+            path("<int:pk>/decide/", wrap(require_POST(self.decide)), name="accounts_verification_decide"),
+            path("<int:pk>/letter/", wrap(require_POST(self.letter)), name="accounts_verification_letter"),
+        ]
+        return own + super().get_urls()
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show what was said beside what was found, and the decide panel; opening it is written down."""
+        row = self.get_object(request, object_id)
+        if row is not None and request.method == "GET":
+            audit.record("verification.opened", actor=_actor(request), organization=row.organization, subject=_subject(row))
+        extra = {**self._page(request, row), **(extra_context or {})} if row is not None else extra_context
+        return super().change_view(request, object_id, form_url, extra)
+
+    def _page(self, request: HttpRequest, row: Verification, form: ReviewForm | None = None) -> dict[str, Any]:
+        form = form or ReviewForm(initial=ReviewForm.suggestion(row))
+        return {"sheet": review.sheet(row), "form": form, "letters": review.letters_for(row), "may_decide": self._may(request)}
+
+    def _may(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.change_verification")
+
+    def decide(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Decide a review and go to the next one that waits."""
+        row = self._row(request, pk)
+        form = ReviewForm(request.POST)
+        if form.is_valid():
+            try:
+                verification.decide(row, form.ruling(), actor=_actor(request))
+            except (AccountsError, TransitionRefusedError) as error:
+                form.add_error(None, str(error))
+            else:
+                messages.success(request, f"{row.organization}: {row.get_state_display().lower()}. The letter is on its way.")
+                return HttpResponseRedirect(_next_url())
+        return self._again(request, row, form)
+
+    def letter(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show the letter as it would go out with what is typed now; nothing is sent."""
+        row = self._row(request, pk)
+        form = ReviewForm(request.POST)
+        form.is_valid()
+        return self._again(request, row, form, preview=review.preview(row, form))
+
+    def _again(self, request: HttpRequest, row: Verification, form: ReviewForm, preview: Any = None) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            **self._page(request, row, form),
+            "opts": self.opts,
+            "original": row,
+            "title": str(row.organization),
+            "preview": preview,
+        }
+        return TemplateResponse(request, self.change_form_template, context)
+
+    def _row(self, request: HttpRequest, pk: int) -> Verification:
+        if not self._may(request):
+            raise PermissionDenied
+        return get_object_or_404(self.get_queryset(request).select_related("organization"), pk=pk)
+
+
+def _next_url() -> str:
+    """Return the next review that waits, else the queue."""
+    waiting = Verification.objects.filter(state=VerificationState.SUBMITTED).order_by("promised_until", "pk").first()
+    if waiting is None:
+        return reverse("admin:accounts_verification_changelist")
+    return reverse("admin:accounts_verification_change", args=[waiting.pk])
+
+
+def _actor(request: HttpRequest) -> User:
+    return request.user  # type: ignore[return-value]
+
+
+def _subject(row: Verification) -> str:
+    return f"verification:{row.uid}"
+
+
+@admin.register(User)
+class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Staff rights of people; nothing else of theirs is changed here."""
+
+    list_display = ("email", "name", "is_staff", "is_active", "last_login", "created_at")
+    list_filter = ("is_staff", "is_active", "groups")
+    search_fields = ("email", "name", "uid")
+    ordering = ("email",)
+    fields = ("email", "name", "is_active", "is_staff", "groups", "last_login", "created_at")
+    readonly_fields = ("email", "name", "last_login", "created_at")
+    filter_horizontal: ClassVar = ("groups",)
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """People come by sign-up only."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Evidence names people; they are switched off, not deleted."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001 (Django's)
+        """Save, and write down who gave or took staff rights."""
+        super().save_model(request, obj, form, change)
+        detail = {"changed": list(form.changed_data), "staff": obj.is_staff, "active": obj.is_active}
+        audit.record("staff.rights", actor=_actor(request), subject=f"user:{obj.uid}", detail=detail)
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class StaffGroupAdmin(GroupAdmin):
+    """The two groups of staff."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The groups are fixed by the code."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The groups are fixed by the code."""
+        return False

@@ -1,0 +1,50 @@
+"""The decide panel of a review."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from accounts import policy
+from accounts.models import Verification
+from accounts.verification import Answer, Ruling
+
+ANSWERS = [
+    (Answer.APPROVE.value, "Approve | Standing becomes good"),
+    (Answer.ASK.value, "Ask a question | The clock stops until they answer"),
+    (Answer.REFUSE.value, "Refuse | With the reason and a second look"),
+]
+
+
+class ReviewForm(forms.Form):
+    """Answer, allowance, words for the customer, conditions."""
+
+    answer = forms.ChoiceField(label="Decision", choices=ANSWERS, widget=forms.RadioSelect)
+    allowance = forms.TypedChoiceField(
+        label="Allowance",
+        choices=[(step, f"{step:,} a day") for step in policy.ALLOWANCE_CHOICES],
+        coerce=int,
+        initial=policy.FIRST_ALLOWANCE,
+    )
+    reason = forms.CharField(
+        label="What the customer reads",
+        max_length=4000,
+        widget=forms.Textarea({"rows": "5"}),
+        help_text="It stands in the letter in these words.",
+    )
+    conditions = forms.CharField(
+        label="Conditions", max_length=4000, required=False, widget=forms.Textarea({"rows": "2"})
+    )
+
+    @staticmethod
+    def suggestion(row: Verification) -> dict[str, Any]:
+        """Return what the panel shows at first."""
+        wanted = row.requested_allowance
+        fits = wanted in policy.ALLOWANCE_CHOICES
+        return {"answer": Answer.APPROVE, "allowance": wanted if fits else policy.FIRST_ALLOWANCE}
+
+    def ruling(self) -> Ruling:
+        """Return the decision that was typed."""
+        data = self.cleaned_data
+        return Ruling(Answer(data["answer"]), data["reason"], data["allowance"], data["conditions"])
