@@ -232,7 +232,7 @@ def _web(world: World, url: str, data: bytes | None = None) -> str:
         with opener.open(request, timeout=PATIENCE) as answer:
             return f"answered {answer.status}"
     except urllib.error.HTTPError as error:
-        if error.code >= 500:
+        if error.code >= 400:
             raise CannotReactError(f"answered {error.code}") from error
         return f"answered {error.code}"
     except OSError as error:
