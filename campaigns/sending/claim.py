@@ -8,6 +8,7 @@ transaction stays open behind a call.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -190,8 +191,12 @@ def _item(person: dict[str, Any], chunk: dict[str, Any]) -> Item:
     )
 
 
-def _texts(merge: dict[str, Any]) -> dict[str, str]:
-    return {name: value if isinstance(value, str) else str(value) for name, value in merge.items() if value is not None}
+def _texts(merge: str) -> dict[str, str]:
+    """Return the frozen merge values; a raw cursor gives JSON as text."""
+    stored: dict[str, Any] = json.loads(merge)
+    return {
+        name: value if isinstance(value, str) else str(value) for name, value in stored.items() if value is not None
+    }
 
 
 def _lease(chunk_id: int, relay_key: str, owner: Owner, reserved: int) -> int:

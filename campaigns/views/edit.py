@@ -196,8 +196,17 @@ def test(request: PortalRequest, uid: UUID) -> HttpResponse:
         send_trial(campaign, request.user)
     except ContentError as error:
         messages.error(request, f"Not sent. {error.problems[0]}")
+    except RenderError as error:
+        messages.error(request, f"Not sent. {error.field}: {error.reason}.")
     except CampaignError as error:
         messages.error(request, f"Not sent. {error}")
     else:
         messages.success(request, f"A test is on its way to {request.user.email}.")
     return redirect("campaign_edit", uid)
+
+
+def _own_values(request: PortalRequest, campaign: Campaign) -> dict[str, str]:
+    """Return made-up values with the person's own name in them."""
+    first, _, last = request.user.name.partition(" ")
+    own = {"first_name": first or "there", "last_name": last, "email": request.user.email}
+    return {**example_values(campaign), **own}
