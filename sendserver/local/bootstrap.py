@@ -64,7 +64,7 @@ def _stamp_file(config: Config, name: str) -> Path:
 def _wanted(config: Config, name: str) -> str:
     """Return what the stamp says when nothing needs to be done: the files' hash and the Python version."""
     digest = hashlib.sha256()
-    for file in {"requirements.txt", name}:
+    for file in sorted({"requirements.txt", name}):
         digest.update((config.root / file).read_bytes())
     return f"{digest.hexdigest()} {sys.version_info.major}.{sys.version_info.minor}"
 

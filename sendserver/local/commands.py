@@ -125,16 +125,18 @@ def test(settings: Config, arguments: list[str]) -> int:
     config.prepare_var(settings)
     _refuse_missing_browser(settings)
     enter_environment(settings, "test", arguments, for_tests=True)
-    say("  Running the tests ...")
+    say("  Running the tests" + (", without those that need a browser" if _without_browser(settings) else "") + " ...")
     code = _call([str(settings.python), "-m", "pytest", *arguments], settings)
     (settings.var / "run" / "test-exit").write_text(f"{code}\n", encoding="ascii")
     return code
 
 
+def _without_browser(settings: Config) -> bool:
+    return settings.environ.get("BROWSER") == "no"
+
+
 def _refuse_missing_browser(settings: Config) -> None:
-    if settings.environ.get("BROWSER") == "no":
-        say("  BROWSER=no: the tests that need a browser are left out.")
-    elif not any(shutil.which(name) for name in CHROMIUMS):
+    if not _without_browser(settings) and not any(shutil.which(name) for name in CHROMIUMS):
         raise LauncherError(
             "The browser tests need Chromium, which this machine has not.\n"
             "  Install it:          apt-get update && apt-get install --no-install-recommends chromium\n"
