@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,18 +87,25 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def look(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Look]:
-    """Return a page; ask for a width and scheme by indirect parametrisation with `LOOKS`."""
-    width, scheme = getattr(request, "param", ("desktop", "light"))
+@contextmanager
+def open_look(browser: Browser, width: str, scheme: str) -> Iterator[Look]:
+    """Open a page of that width and scheme in a fresh context, and close it at the end."""
     size = {"width": WIDTHS[width], "height": HEIGHT}
-    context = chromium.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    context = browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     yield Look(page, width, scheme, complaints)
     context.close()
+
+
+@pytest.fixture
+def look(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Look]:
+    """Return a page; ask for a width and scheme by indirect parametrisation with `LOOKS`."""
+    width, scheme = getattr(request, "param", ("desktop", "light"))
+    with open_look(chromium, width, scheme) as opened:
+        yield opened
 
 
 def sign_in(look: Look, base: str, client: Client) -> None:
