@@ -52,3 +52,11 @@ _prepare()
 def pytest_configure(config: pytest.Config) -> None:
     """Load our fixtures after pytest-django's, so that ours win."""
     config.pluginmanager.import_plugin("sendserver.testing.plugin")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a browser when BROWSER=no says so; counted as deselected, never as passed."""
+    if os.environ.get("BROWSER") == "no":
+        left_out = [item for item in items if item.get_closest_marker("browser")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("browser")]
