@@ -17,6 +17,14 @@ if TYPE_CHECKING:  # at run time it needs packages that may not be installed yet
 
 RELAYS = ("RELAY_1_URL", "RELAY_2_URL")
 RELAY_NAMES = ("out1.sendserver.example", "out2.sendserver.example")
+# Who runs the local world: invented, so that about, privacy and footers show what an operator fills in.
+OPERATOR = {
+    "PLATFORM_LEGAL_NAME": "Agency Sendserver Ltd.",
+    "PLATFORM_POSTAL_ADDRESS": "12 Harbour Row, Exampleton EX1 4TT",
+    "PLATFORM_COUNTRY": "GB",
+    "PLATFORM_REGISTER": "Exampleton, no. 0412 7735",
+    "PLATFORM_RESPONSIBLE_PERSON": "Ruth Adeyemi, managing director",
+}
 CELERY = ("-m", "celery", "-A", "sendserver.celery")
 PATIENCE = 8.0  # seconds a process gets to end by itself
 WORKER_PATIENCE = 15.0
@@ -73,6 +81,7 @@ def environment(config: Config, services: "Services", local: LocalPorts) -> dict
     if is_local(given):
         for name, host, port in zip(RELAYS, RELAY_NAMES, local.relays, strict=True):
             made[name] = f"smtp://127.0.0.1:{port}?name={host}"
+        made.update(OPERATOR)
         made["DNS_SERVERS"] = ",".join(f"127.0.0.1:{port}" for port in local.dns)
     chosen = {name: given.get(name) or value for name, value in made.items() if given.get(name) or value}
     switches = {"LOCAL_WORLD": "on" if is_local(given) else "off", "DEBUG": "off"}
