@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from accounts import audit
 from accounts.models import Organization, User
 from compliance.consent import country_sql, mailable_sql
-from compliance.models import ContactList, ListMembership
+from compliance.models import ContactList, ImportJob, ListMembership
 from compliance.suppression import live_suppression_sql
 from sendserver.lib import clock
 
@@ -80,6 +80,12 @@ def reason_counts(lists: Iterable[ContactList]) -> dict[int, dict[str, int]]:
     for pk, reason, count in _fetch(sql, rows):
         found[pk][reason] = count
     return found
+
+
+def reason_counts_of_import(job: ImportJob) -> dict[str, int]:
+    """Return how many people of one upload stand under each reason ("" is mailable)."""
+    sql = f"SELECT {state_sql()} AS reason, count(*) {_FROM} AND m.import_job_id = {int(job.pk)} GROUP BY 1"
+    return dict(_fetch(sql, [job.contact_list]))
 
 
 def country_counts(contact_list: ContactList) -> list[tuple[str, int, int]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Q, QuerySet
 
 from accounts import audit
@@ -201,6 +201,17 @@ def remove(contact: Contact, *, actor: User) -> None:
     for row in touched:
         lists.recount(row)
     audit.record("contact.deleted", actor=actor, organization=organization, subject=f"contact:{uid}")
+
+
+def stopped_ids(organization: Organization, contact_ids: Sequence[int]) -> set[int]:
+    """Return which of these contacts stand on the do-not-mail list."""
+    stopped = suppression.live_suppression_sql("c.address_hash", "c.organization_id")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT c.id FROM compliance_contact c WHERE c.organization_id = %s AND c.id = ANY(%s) AND {stopped}",  # noqa: S608
+            [organization.pk, list(contact_ids)],
+        )
+        return {row[0] for row in cursor.fetchall()}
 
 
 def _audit(action: str, contact: Contact, actor: User, detail: dict[str, object]) -> None:

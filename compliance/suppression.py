@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from accounts import audit
 from accounts.models import Organization, User
@@ -109,6 +109,13 @@ def find(organization: Organization, address_key: AddressKey) -> list[Suppressio
     """Return the rows in force that keep an organization from mailing an address, newest first."""
     rows = live(organization).filter(address_hash__in=suppression_hashes(address_key)).order_by("-created_at", "-pk")
     return list({row.act: row for row in rows}.values())
+
+
+def counts(organization: Organization) -> list[tuple[str, int]]:
+    """Return (reason in words, entries in force) of the organization's own list, most first; one act counts once."""
+    rows = live(organization).filter(organization=organization).values_list("reason")
+    found = rows.annotate(entries=Count("act", distinct=True)).order_by("-entries", "reason")
+    return [(str(Suppression.Reason(reason).label), entries) for reason, entries in found]
 
 
 def is_suppressed(organization: Organization, address_key: AddressKey) -> bool:

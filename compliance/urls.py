@@ -1,5 +1,28 @@
 """Addresses of this app."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from compliance.views import do_not_mail, imports, lists, people, uploads
+
+urlpatterns: list[URLPattern] = [
+    path("portal/lists/", lists.all_lists, name="lists"),
+    path("portal/lists/new/", lists.list_new, name="list_new"),
+    path("portal/lists/upload/file/", uploads.upload_file, name="upload_file"),
+    path("portal/lists/upload/columns/<uuid:uid>/", uploads.upload_columns, name="upload_columns"),
+    path("portal/lists/upload/consent/<uuid:uid>/", uploads.upload_consent, name="upload_consent"),
+    path("portal/lists/upload/check/<uuid:uid>/", uploads.upload_check, name="upload_check"),
+    path("portal/lists/upload/seen/<uuid:uid>/", uploads.upload_seen, name="upload_seen"),
+    path("portal/lists/upload/cancel/<uuid:uid>/", uploads.upload_cancel, name="upload_cancel"),
+    path("portal/lists/upload/result/<uuid:uid>/", uploads.upload_result, name="upload_result"),
+    path("portal/lists/<uuid:uid>/", lists.list_detail, name="list_detail"),
+    path("portal/lists/<uuid:uid>/close/", lists.list_close, name="list_close"),
+    path("portal/lists/<uuid:uid>/add/", people.contact_add, name="contact_add"),
+    path("portal/people/<uuid:uid>/", people.contact_detail, name="contact_detail"),
+    path("portal/people/<uuid:uid>/remove/", people.contact_remove, name="contact_remove"),
+    path("portal/imports/<uuid:uid>/", imports.import_detail, name="import_detail"),
+    path("portal/imports/<uuid:uid>/rows/", imports.import_rows, name="import_rows"),
+    path("portal/imports/<uuid:uid>/rows.csv", imports.import_rows_csv, name="import_rows_csv"),
+    path("portal/imports/<uuid:uid>/statement/", imports.import_statement, name="import_statement"),
+    path("portal/imports/<uuid:uid>/rows/<int:line>/", imports.import_row, name="import_row"),
+    path("portal/do-not-mail/", do_not_mail.do_not_mail, name="do_not_mail"),
+]

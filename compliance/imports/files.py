@@ -95,10 +95,14 @@ def _write(chunks: Iterable[bytes], target: Path) -> tuple[int, bytes]:
     return size, digest.digest()
 
 
+def limit() -> str:
+    """Return the largest file we take, in words."""
+    return words.file_size(settings.MAX_UPLOAD_BYTES)
+
+
 def too_large() -> FileRefusedError:
     """Return the refusal of a file above the limit."""
-    limit = words.file_size(settings.MAX_UPLOAD_BYTES)
-    return FileRefusedError(f"The file is larger than {limit}. Split it and upload the parts one by one.")
+    return FileRefusedError(f"The file is larger than {limit()}. Split it and upload the parts one by one.")
 
 
 def look_at(path: Path) -> str:

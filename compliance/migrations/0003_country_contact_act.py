@@ -5,25 +5,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('compliance', '0002_evidence_only_grows'),
+        ("compliance", "0002_evidence_only_grows"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='listmembership',
-            name='country',
+            model_name="listmembership",
+            name="country",
             field=models.CharField(blank=True, max_length=2),
         ),
         migrations.AddField(
-            model_name='listmembership',
-            name='last_contact_at',
+            model_name="listmembership",
+            name="last_contact_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='suppression',
-            name='act',
+            model_name="suppression",
+            name="act",
             field=models.UUIDField(default=uuid.uuid4),
         ),
         # One value stands in every row that was there before; each is an act of its own.

@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('compliance', '0003_country_contact_act'),
+        ("compliance", "0003_country_contact_act"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='importjob',
-            name='scan',
+            model_name="importjob",
+            name="scan",
             field=models.JSONField(default=dict),
         ),
         migrations.AddField(
-            model_name='importjob',
-            name='suppressed_reasons',
+            model_name="importjob",
+            name="suppressed_reasons",
             field=models.JSONField(default=dict),
         ),
     ]

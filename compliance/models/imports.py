@@ -78,6 +78,11 @@ class ImportJob(models.Model):
     def __str__(self) -> str:
         return f"{self.file_name} ({self.state})"
 
+    @property
+    def skipped_count(self) -> int:
+        """Return how many rows were left out on purpose: said no before, or twice in the file."""
+        return self.suppressed_count + self.duplicate_count
+
 
 class ImportRow(models.Model):
     """A line that was not taken: where, what, why, and where possible how to mend it in place."""

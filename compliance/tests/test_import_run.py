@@ -36,7 +36,9 @@ def test_good_rows_land_on_the_list(larkfield, alice):
 
 
 def test_every_row_has_one_fate(larkfield, alice):
-    suppression.suppress(AddressKey("said.no@reader.example"), organization=larkfield, reason="unsubscribe", source="page")
+    suppression.suppress(
+        AddressKey("said.no@reader.example"), organization=larkfield, reason="unsubscribe", source="page"
+    )
     suppression.suppress(AddressKey("gone@reader.example"), organization=larkfield, reason="hard_bounce", source="dsn")
     rows = [
         *people(5),
@@ -174,8 +176,11 @@ def test_ten_thousand_mixed_rows_take_seconds(larkfield, alice, tmp_path):
     lines += [f"Person{n}@READER.example,2026-09-01,GB,".encode() for n in range(500)]
     lines += [f"wrong{n}.example,2026-10-01,GB,".encode() for n in range(400)]
     lines += [b"x\x00y@reader.example,2026-10-01,GB,", b"\x81\x8d@reader.example,2026-10-01,GB,"]
-    plan = {"targets": {"0": "email", "1": "consent_at", "2": "country", "3": "first_name"}, "date_order": "dmy",
-            "has_header": True}
+    plan = {
+        "targets": {"0": "email", "1": "consent_at", "2": "country", "3": "first_name"},
+        "date_order": "dmy",
+        "has_header": True,
+    }
     begun = time.monotonic()
     job = finished(larkfield, alice.user, b"email,signed up,country,first\n" + b"\n".join(lines), plan=plan)
     assert time.monotonic() - begun < 20

@@ -1,0 +1,79 @@
+"""The do-not-mail list: counted, looked up by a full address, added to. Nobody on it is listed."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseForbidden
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from accounts import audit
+from accounts.access import PortalRequest, Right, has_right, portal_view
+from compliance import suppression
+from compliance.errors import LiftRefusedError
+from compliance.forms import FindAddressForm
+from compliance.models import Suppression
+from sendserver.lib.addresses import Address, BadAddress, parse
+from sendserver.lib.ratelimit import allow
+
+LOOKUPS_A_MINUTE = 60  # by person: enough for any phone call, too few to test a list
+
+
+@portal_view(Right.VIEW)
+@require_http_methods(["GET", "POST"])
+def do_not_mail(request: PortalRequest) -> HttpResponse:
+    """Show the counts; look up, add, or take back an own entry for one address."""
+    form = FindAddressForm(request.POST or None)
+    may_change = has_right(request.membership, Right.LISTS)
+    context: dict[str, object] = {"may_change": may_change, "form": form}
+    if request.method == "POST":
+        if request.POST.get("action") in ("add", "lift") and not may_change:
+            return HttpResponseForbidden()
+        answer = _act(request, form)
+        if isinstance(answer, HttpResponse):
+            return answer
+        context |= answer
+    context["counts"] = suppression.counts(request.org)
+    return render(request, "compliance/do_not_mail.html", context)
+
+
+def _act(request: PortalRequest, form: FindAddressForm) -> HttpResponse | dict[str, object]:
+    if not form.is_valid():
+        return {}
+    if not allow("do-not-mail", str(request.user.uid), limit=LOOKUPS_A_MINUTE, seconds=60):
+        form.add_error(None, "That is a lot of look-ups. Wait a minute and try again.")
+        return {}
+    address = parse(form.cleaned_data["address"])
+    if isinstance(address, BadAddress):
+        form.add_error("address", "Enter a whole address like name@example.com")
+        return {}
+    action = request.POST.get("action")
+    if action == "add":
+        return _add(request, address)
+    if action == "lift":
+        return _lift(request, address, form)
+    rows = suppression.find(request.org, address.key)
+    own = any(row.reason == Suppression.Reason.OWNER and row.organization_id for row in rows)
+    return {"looked_up": address.original, "rows": rows, "own": own}
+
+
+def _add(request: PortalRequest, address: Address) -> HttpResponse:
+    suppression.suppress(address.key, organization=request.org, reason=Suppression.Reason.OWNER, source="portal")
+    audit.record(
+        "suppression.added", actor=request.user, organization=request.org, subject=f"organization:{request.org.uid}"
+    )
+    messages.success(request, f"{address.original} is on the do-not-mail list from now on.")
+    return redirect("do_not_mail")
+
+
+def _lift(request: PortalRequest, address: Address, form: FindAddressForm) -> HttpResponse | dict[str, object]:
+    """Take back what the sender itself added; everything else belongs to the person who said stop."""
+    try:
+        for row in suppression.find(request.org, address.key):
+            if row.reason == Suppression.Reason.OWNER and row.organization_id == request.org.pk:
+                suppression.lift(row, reason="Taken back by the sender who added it", actor=request.user)
+    except LiftRefusedError as error:
+        form.add_error(None, str(error))
+        return {}
+    messages.success(request, f"Your own entry for {address.original} is taken back.")
+    return redirect("do_not_mail")
