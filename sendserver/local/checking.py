@@ -28,7 +28,7 @@ def production_settings() -> dict[str, str]:
         "REDIS_URL": "rediss://:secret@broker.sendserver.example:6379/0",
         "RELAY_1_URL": "smtps://portal:secret@out1.sendserver.example:465?name=out1.sendserver.example",
         "RELAY_2_URL": "smtps://portal:secret@out2.sendserver.example:465?name=out2.sendserver.example",
-        "DNS_SERVERS": "192.0.2.53:53",
+        "DNS_SERVERS": "192.0.2.53:53,198.51.100.53:53",
         "LOCAL_WORLD": "off",
         "DEBUG": "off",
         "ONCALL_EMAIL": "oncall@sendserver.example",
