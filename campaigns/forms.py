@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 
-from accounts.models import Organization
+from accounts.models import FromAddress, Organization
 from campaigns.approve import Order, in_zone
 from campaigns.compose import Changes, from_addresses
 from campaigns.models import Campaign
@@ -60,7 +60,9 @@ class DraftForm(forms.Form):
     lists = ListChoice(
         queryset=ContactList.objects.none(), required=False, label="To", widget=forms.CheckboxSelectMultiple
     )
-    from_address = forms.ModelChoiceField(queryset=None, required=False, label="From", empty_label="Choose an address")
+    from_address: forms.ModelChoiceField = forms.ModelChoiceField(
+        queryset=FromAddress.objects.none(), required=False, label="From", empty_label="Choose an address"
+    )
     subject = LineField(max_length=200, required=False, label="Subject")
     preheader = LineField(max_length=200, required=False, label="Preview line")
     body_format = forms.ChoiceField(choices=Campaign.Format.choices, label="Written in")

@@ -152,7 +152,7 @@ def _rewrite(body: LexborNode, marks: Marks, click_url: ClickUrl | None) -> tupl
     for link in body.css("a[href]"):
         url = _href(link)
         if click_url and url.lower().startswith(("http://", "https://")) and not marks.word.search(url):
-            link.attrs["href"] = click_url(numbers.setdefault(url, len(numbers) + 1))  # type: ignore[index]
+            link.attrs["href"] = click_url(numbers.setdefault(url, len(numbers) + 1))
     return tuple(numbers)
 
 

@@ -8,7 +8,7 @@ values are never parsed again. This module knows no HTML: the caller hands in ho
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -42,6 +42,7 @@ from campaigns.errors import ContentError, RenderError
 TAGS: Final = frozenset({"if", "unless", "case", "comment"})
 INTERNAL_TAGS: Final = frozenset({"content", "output", "illegal", "#"})
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+RAW: Final = re.compile(r"\{%-?\s*(end)?raw\b")  # read by the lexer, so taking the tag away is not enough
 MAX_SOURCE: Final = 500_000  # characters, MSG_MAX_KB
 MAX_TAGS: Final = 2_000
 MAX_DEPTH: Final = 8
@@ -152,6 +153,8 @@ def parse(source: str, fields: frozenset[str] | set[str]) -> Program:
         raise ContentError(f"The text is longer than {MAX_SOURCE:,} characters.")
     if source.count("{{") + source.count("{%") > MAX_TAGS:
         raise ContentError(f"The text has more than {MAX_TAGS:,} merge fields.")
+    if RAW.search(source):
+        raise ContentError("“raw” is not part of the merge language.")
     try:
         nodes = _environment().from_string(source).nodes
     except LiquidError as error:
@@ -194,7 +197,7 @@ def _slot(expression: Expression) -> Slot:
     return Slot(_field(expression.left), filters)
 
 
-def _arguments(name: str, args: list[object]) -> tuple[str, ...]:
+def _arguments(name: str, args: Sequence[object]) -> tuple[str, ...]:
     if name not in FILTERS:
         raise ContentError(f"There is no filter “{name}”. There are: {', '.join(sorted(FILTERS))}.")
     texts = tuple(_literal(getattr(arg, "value", None)) for arg in args)

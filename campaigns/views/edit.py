@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_POST, require_safe
@@ -34,7 +34,7 @@ MODES = (("html", "Desktop"), ("phone", "Phone"), ("text", "Text"))
 
 
 @portal_view(Right.VIEW)
-def edit(request: PortalRequest, uid: UUID) -> HttpResponse:
+def edit(request: PortalRequest, uid: UUID) -> HttpResponseBase:
     """Show the draft, or save it; who may only look sees it too."""
     campaign = get_object_for(request, Campaign, uid)
     if campaign.state != CampaignState.DRAFT:

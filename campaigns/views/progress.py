@@ -86,7 +86,7 @@ def _log(campaign: Campaign) -> list[dict[str, Any]]:
         )[:30]
     )
     names = dict(User.objects.filter(uid__in=[row.actor_uid for row in rows]).values_list("uid", "name"))
-    return [_log_line(row, names.get(row.actor_uid, "")) for row in rows]
+    return [_log_line(row, names.get(row.actor_uid, "") if row.actor_uid else "") for row in rows]
 
 
 def _log_line(row: AuditEntry, name: str) -> dict[str, Any]:

@@ -9,7 +9,10 @@ from selectolax.lexbor import LexborHTMLParser
 from compliance.gate import BLOCK, Proposal
 from compliance.rules import Finding, fine, rule
 
-FORBIDDEN = "script, form, input, button, select, textarea, iframe, frame, object, embed, applet, meta[http-equiv], base, link, svg, math, audio, video"
+FORBIDDEN = (
+    "script, form, input, button, select, textarea, iframe, frame, object, embed, applet, meta[http-equiv], base, "
+    "link, svg, math, audio, video"
+)
 EVENT = re.compile(r"^on[a-z]+$")
 IMPORT = re.compile(r"@import|expression\s*\(|url\s*\(\s*['\"]?\s*(javascript|data|vbscript):", re.IGNORECASE)
 
@@ -26,7 +29,7 @@ IMPORT = re.compile(r"@import|expression\s*\(|url\s*\(\s*['\"]?\s*(javascript|da
 def judge(proposal: Proposal) -> Finding:
     """Look for elements and attributes that act; OURS, Anti-Spam Policy 4.5."""
     tree = LexborHTMLParser(proposal.source_html)
-    found = {node.tag for node in tree.css(FORBIDDEN)}
+    found = {str(node.tag) for node in tree.css(FORBIDDEN)}
     for node in tree.css("*"):
         found |= {name for name in node.attributes if EVENT.match(name)}
     if any(IMPORT.search(node.text() or "") for node in tree.css("style")) or IMPORT.search(_styles(tree)):

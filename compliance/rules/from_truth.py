@@ -9,37 +9,10 @@ from compliance.gate import BLOCK, HOLD, Proposal
 from compliance.rules import Finding, fine, rule
 
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-PROTECTED = (
-    "paypal",
-    "amazon",
-    "microsoft",
-    "google",
-    "apple",
-    "netflix",
-    "dhl",
-    "fedex",
-    "facebook",
-    "visa",
-    "mastercard",
-)
-COMMON = {
-    "the",
-    "and",
-    "und",
-    "der",
-    "die",
-    "das",
-    "gmbh",
-    "ltd",
-    "limited",
-    "inc",
-    "llc",
-    "co",
-    "company",
-    "ag",
-    "sa",
-    "sarl",
-}
+_PROTECTED = "paypal amazon microsoft google apple netflix dhl fedex facebook visa mastercard"
+PROTECTED = _PROTECTED.split()
+_COMMON = "the and und der die das gmbh ltd limited inc llc co company ag sa sarl"
+COMMON = frozenset(_COMMON.split())
 
 
 def tokens(name: str) -> set[str]:
@@ -59,7 +32,8 @@ def scripts(name: str) -> set[str]:
     "ID-FROM-TRUTH",
     version=1,
     label="True sender, domain signed",
-    source="15 U.S.C. 7704(a)(1) (unconfirmed); Directive 2002/58/EC art 13(4) [S]; UWG s.7(2) no.3 a [P]; CASL 6(2)(a) [S]",
+    source="15 U.S.C. 7704(a)(1) (unconfirmed); Directive 2002/58/EC art 13(4) [S]; UWG s.7(2) no.3 a [P]; "
+    "CASL 6(2)(a) [S]",
     duty="The From address belongs to a domain proven to be the sender's, and its name is the sender's.",
     policy_rule="4.1",
     order=12,
@@ -85,6 +59,6 @@ def _named(proposal: Proposal, own: set[str]) -> Finding:
             BLOCK, f"The From name speaks of {foreign[0].title()}. Use your own name.", {"brand": foreign[0]}
         )
     if not own & registered:
-        text = "The From name does not show whose mail this is. Put your registered or trade name in it, or our staff looks first."
+        text = "The From name does not show whose mail this is. Put your own name in it, or our staff looks first."
         return Finding(HOLD, text, {})
     return fine("This domain is yours and signed.")

@@ -14,9 +14,11 @@ from compliance.gate import BLOCK, LinkFacts, Proposal
 from compliance.rules import Finding, fine, rule
 from compliance.rules.from_truth import scripts
 
-SHORTENERS = frozenset(
-    ["bit.ly", "tinyurl.com", "t.co", "goo.gl", "ow.ly", "is.gd", "buff.ly", "rebrand.ly", "cutt.ly", "shorturl.at", "tiny.cc", "rb.gy", "t.ly", "bl.ink", "lnkd.in", "s.id", "v.gd", "trib.al", "soo.gd", "clck.ru", "shorte.st", "adf.ly", "sho.example"]
-)
+_SHORTENERS = """
+bit.ly tinyurl.com t.co goo.gl ow.ly is.gd buff.ly rebrand.ly cutt.ly shorturl.at tiny.cc rb.gy t.ly bl.ink lnkd.in
+s.id v.gd trib.al soo.gd clck.ru shorte.st adf.ly
+"""
+SHORTENERS = frozenset(_SHORTENERS.split())
 HOST_IN_TEXT = re.compile(r"(?:https?://|www\.)?((?:[a-z0-9-]+\.)+[a-z]{2,})(?=[/\s:?#]|$)", re.IGNORECASE)
 ALLOWED = ("http", "https", "mailto", "tel")
 
@@ -44,7 +46,7 @@ def judge(proposal: Proposal) -> Finding:
     """Judge each link of the customer's own text; OURS, Anti-Spam Policy 4.5."""
     problems = [problem for link in proposal.links for problem in _problems(link)]
     if problems:
-        first, code = problems[0]
+        first, _ = problems[0]
         more = f" {len(problems) - 1} more links need a look." if len(problems) > 1 else ""
         return Finding(BLOCK, first + more, {"codes": sorted({c for _, c in problems}), "links": len(problems)})
     return fine("No link hides where it goes." if proposal.links else "The message has no links.")

@@ -9,7 +9,8 @@ from compliance.rules import Finding, fine, rule
 
 FAKE_REPLY = re.compile(r"^\s*(re|fwd?|aw|wg|tr|sv|vs|rif|r)\s*(\[\d+\])?\s*[:：]", re.IGNORECASE)
 TRANSACTION = re.compile(
-    r"\b(invoice|receipt|your order|order confirm\w*|parcel|delivery failed|password|account (is )?(suspended|locked|closed)"
+    r"\b(invoice|receipt|your order|order confirm\w*|parcel|delivery failed|password"
+    r"|account (is )?(suspended|locked|closed)"
     r"|verify your account|security alert|payment (failed|due)|unpaid|final notice|rechnung|mahnung|paket|kennwort"
     r"|passwort|konto gesperrt|facture|colis|mot de passe|fattura|pacco)\b",
     re.IGNORECASE,
@@ -39,7 +40,7 @@ def judge(proposal: Proposal) -> Finding:
     if FAKE_REPLY.search(subject):
         return Finding(BLOCK, "The subject begins like an answer to a conversation. Remove “Re:” or “Fwd:”.", {})
     if TRANSACTION.search(subject):
-        text = "The subject reads like a bill, an order or an alarm. Say what the message offers, or our staff looks first."
+        text = "The subject reads like a bill or an alarm. Say what the message offers, or our staff looks first."
         return Finding(HOLD, text, {"word": TRANSACTION.search(subject)[0]})  # type: ignore[index]
     return _urgent(proposal, subject)
 
