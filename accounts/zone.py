@@ -19,7 +19,7 @@ class ZoneRecord:
     """One record: names are fully qualified without the last dot; a TXT value is the joined text, unquoted."""
 
     name: str
-    type: str  # A, MX, TXT, CNAME
+    type: str  # A, AAAA, MX, TXT, CNAME
     value: str
     ttl: int = DEFAULT_TTL
 
@@ -53,8 +53,10 @@ def _own() -> Iterator[ZoneRecord]:
         yield ZoneRecord(name, "TXT", f"v=spf1 include:{relays_spf} -all")
     for name in (platform.domain, platform.unsubscribe_domain, f"dmarc.{platform.domain}"):
         yield ZoneRecord(name, "MX", inbound)
-    for host in hosts:
-        yield ZoneRecord(host, "TXT", f"v=spf1 a:{host} -all")
+    for relay in settings.RELAYS.values():
+        yield ZoneRecord(relay.name, "TXT", f"v=spf1 a:{relay.name} -all")
+        for address in relay.addresses:
+            yield ZoneRecord(relay.name, "AAAA" if ":" in address else "A", address)
     yield ZoneRecord(f"_dmarc.{platform.domain}", "TXT", f"v=DMARC1; p=reject; rua=mailto:{platform.abuse_email}")
 
 
