@@ -6,7 +6,9 @@ from django.db.models import Q
 
 from abuse.errors import DecisionRefusedError
 from abuse.models import Case, Decision, DecisionKind
-from accounts.models import Organization, User
+from accounts import denylist
+from accounts.models import BusinessProfile, DenyEntry, Organization, User
+from accounts.people import owners
 from campaigns import brakes, lifecycle
 from campaigns.models import Brake, Campaign, CampaignState
 
@@ -24,6 +26,8 @@ def apply(kind: str, case: Case, actor: User, decision: Decision, *, waits: bool
         lift_all(case.organization, actor, f"Restored by {decision.reference}")
     elif kind == DecisionKind.NO_ACTION and case.campaign_id:
         _lift(Brake.objects.filter(campaign_id=case.campaign_id), actor, f"No action, {decision.reference}")
+    elif kind == DecisionKind.BLOCK and not waits:
+        _keep_out(case.organization, decision)
 
 
 def _stop_campaign(case: Case, actor: User, decision: Decision) -> None:
@@ -44,6 +48,18 @@ def _hold_scheduled(organization: Organization, actor: User, decision: Decision)
 def lift_all(organization: Organization, actor: User, reason: str) -> None:
     """Lift the brakes on an organization and its campaigns that decisions and rates have set."""
     _lift(Brake.objects.filter(Q(organization=organization) | Q(campaign__organization=organization)), actor, reason)
+
+
+def _keep_out(organization: Organization, decision: Decision) -> None:
+    """Remember owners, domains and register number of a blocked customer, as keyed hashes."""
+    reason = f"Blocked by {decision.reference}"
+    for owner in owners(organization):
+        denylist.deny(DenyEntry.Kind.ADDRESS, owner.email, reason=reason)
+    for domain in organization.domains.values_list("name", flat=True).distinct():
+        denylist.deny(DenyEntry.Kind.DOMAIN, domain, reason=reason)
+    profile = BusinessProfile.objects.filter(organization=organization).first()
+    if profile and profile.register_number:
+        denylist.deny(DenyEntry.Kind.REGISTER, profile.register_number, reason=reason)
 
 
 def free_campaign(decision: Decision, actor: User) -> None:

@@ -26,7 +26,7 @@ from sendserver.lib.states import TransitionRefusedError
 
 D = DecisionKind
 ANY: Final = dict.fromkeys(Standing.values, "")  # decided, standing stays
-STAFF_GROUPS: Final = ("Moderators", "Administrators")
+DECIDE: Final = "abuse.change_case"  # the right of both staff groups
 
 # Decision -> standing before -> standing after; "" means it stays. What is missing is refused.
 EFFECTS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -73,9 +73,7 @@ class DecisionRequest:
 
 def may_moderate(user: User) -> bool:
     """Tell whether a person may decide cases."""
-    if not (user.is_active and user.is_staff):
-        return False
-    return user.is_superuser or user.groups.filter(name__in=STAFF_GROUPS).exists()
+    return user.is_active and user.is_staff and user.has_perm(DECIDE)
 
 
 def needs_second(kind: str, source: str) -> bool:

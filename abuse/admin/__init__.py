@@ -1,5 +1,5 @@
-"""Staff pages of the abuse desk, and the look-ups a moderator needs beside them."""
+"""Staff pages of the abuse desk."""
 
-from abuse.admin import lookups as _lookups
+from abuse.admin import appeals, cases, lookups, records
 
-__all__ = ["_lookups"]
+__all__ = ["appeals", "cases", "lookups", "records"]

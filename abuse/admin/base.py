@@ -1,11 +1,17 @@
-"""What all our staff pages share: evidence is shown, never edited, added or deleted."""
+"""What our staff pages share: evidence is shown, never edited, added or deleted; state changes are POST only."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_POST
+
+from abuse.moderation import may_moderate
+from accounts.models import User
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -13,6 +19,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     actions_on_top = True
     show_facets = admin.ShowFacets.ALWAYS
+    show_full_result_count = False
     list_per_page = 50
     list_title = ""  # when the plural Django makes is not a word
     list_intro = ""
@@ -29,10 +36,22 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         """Refuse: evidence stays."""
         return False
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let every member of staff look."""
-        return bool(request.user.is_active and request.user.is_staff)
+    def require_look(self, request: HttpRequest) -> None:
+        """Raise PermissionDenied for staff whose group may not look at these rows."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """Let every member of staff find the list."""
-        return self.has_view_permission(request)
+    def act(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        """Wrap a view that changes something: staff with the right only, POST only."""
+
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not may_moderate(actor_of(request)):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        return self.admin_site.admin_view(require_POST(guarded))
+
+
+def actor_of(request: HttpRequest) -> User:
+    """Return the person behind a staff request, which admin_view has let in."""
+    return request.user  # type: ignore[return-value]

@@ -9,12 +9,14 @@ from accounts.models import AuditEntry, Organization
 from sendserver.lib.tags import standing_tag
 
 
+@admin.register(Organization)
 class OrganizationAdmin(ReadOnlyAdmin):
     """All tenants; standing and allowance are moved by decisions only."""
 
     list_display = ("name", "standing_word", "daily_allowance", "created_at")
     list_filter = ("standing",)
     search_fields = ("name", "domains__name", "profile__legal_name", "memberships__user__email")
+    change_form_template = "admin/abuse/organization.html"
     search_help_text = "Name, legal name, domain, member"
     ordering = ("name",)
     fields = (
@@ -35,6 +37,7 @@ class OrganizationAdmin(ReadOnlyAdmin):
         return standing_tag(organization.standing)
 
 
+@admin.register(AuditEntry)
 class AuditAdmin(ReadOnlyAdmin):
     """Who did what, when and why; the table itself refuses changes."""
 
@@ -50,9 +53,3 @@ class AuditAdmin(ReadOnlyAdmin):
     list_intro = "Append-only and hash-chained."
     fields = ("at", "action", "subject", "organization", "actor_uid", "reason", "detail")
     readonly_fields = fields
-
-
-# The app that owns a table may bring a page of its own.
-for _model, _page in ((Organization, OrganizationAdmin), (AuditEntry, AuditAdmin)):
-    if not admin.site.is_registered(_model):
-        admin.site.register(_model, _page)

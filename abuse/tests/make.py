@@ -90,8 +90,7 @@ def case_of(organization: Organization) -> Case:
 def staff(name: str) -> Persona:
     """Return a moderator."""
     persona = _staff(name, superuser=False)
-    group, _ = Group.objects.get_or_create(name="Moderators")
-    persona.user.groups.add(group)
+    persona.user.groups.add(Group.objects.get(name="Moderators"))
     return persona
 
 

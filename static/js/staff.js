@@ -47,3 +47,18 @@
     }
   });
 })();
+
+/* The decide button says what it does: its words follow the chosen action. */
+(function () {
+  "use strict";
+  var button = document.querySelector("[data-decide]");
+  if (!button) return;
+
+  function name() {
+    var chosen = button.form.querySelector("[data-button]:checked");
+    if (chosen) button.textContent = chosen.dataset.button;
+  }
+
+  button.form.addEventListener("change", name);
+  name();
+})();

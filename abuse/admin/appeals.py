@@ -1,0 +1,78 @@
+"""The appeals queue: read beside the decision, upheld or reversed by somebody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+
+from abuse import appeals
+from abuse.admin.base import ReadOnlyAdmin, actor_of
+from abuse.admin.forms import ReasonForm
+from abuse.errors import AbuseError
+from abuse.models import Appeal
+
+
+@admin.register(Appeal)
+class AppealAdmin(ReadOnlyAdmin):
+    """Appeals, the oldest promise first."""
+
+    list_display = ("decision", "organization", "ground", "promised_until", "state", "decided_by")
+    list_filter = ("state", "ground")
+    search_fields = ("decision__reference", "organization__name")
+    search_help_text = "Reference, organization"
+    ordering = ("state", "promised_until")
+    list_select_related = ("decision", "organization", "decided_by")
+    list_intro = "Read by someone who did not decide."
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the decide form's address."""
+        return [path("<int:pk>/decide/", self.act(self.decide_view), name="abuse_appeal_decide"), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show one appeal beside the decision."""
+        self.require_look(request)
+        if not object_id.isdigit():
+            raise Http404
+        return self._page(request, self._appeal(int(object_id)), ReasonForm())
+
+    def _appeal(self, pk: int) -> Appeal:
+        rows = Appeal.objects.select_related("decision__case", "decision__actor", "organization", "made_by")
+        return get_object_or_404(rows, pk=pk)
+
+    def _page(self, request: HttpRequest, appeal: Appeal, form: ReasonForm, *, status: int = 200) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": appeal,
+            "appeal": appeal,
+            "title": f"Appeal against {appeal.decision.reference}",
+            "form": form,
+            "may_decide": appeals.may_decide(appeal, actor_of(request)),
+            "statement": [
+                (name.replace("_", " ").capitalize(), value) for name, value in appeal.decision.statement.items()
+            ],
+        }
+        return TemplateResponse(request, "admin/abuse/appeal/change_form.html", context, status=status)
+
+    def decide_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Uphold or reverse."""
+        appeal = self._appeal(pk)
+        form = ReasonForm(request.POST)
+        if not form.is_valid():
+            return self._page(request, appeal, form, status=422)
+        try:
+            appeals.decide(
+                appeal, actor=actor_of(request), reverse="reverse" in request.POST, reason=form.cleaned_data["reason"]
+            )
+        except AbuseError as error:
+            form.add_error(None, str(error))
+            return self._page(request, self._appeal(pk), form, status=409)
+        messages.success(request, f"{appeal.get_state_display()}. The letter is on its way.")
+        return redirect("admin:abuse_appeal_changelist")

@@ -1,0 +1,81 @@
+"""Records to look up: every report with what was found, every decision. Read-only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from abuse import intake
+from abuse.admin.base import ReadOnlyAdmin
+from abuse.models import Complaint, Decision
+
+
+class CaseFilter(admin.SimpleListFilter):
+    """With or without a case: what could not be matched is looked at here."""
+
+    title = "case"
+    parameter_name = "case_is"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the choices."""
+        return [("none", "Without a case"), ("some", "In a case")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Filter."""
+        return queryset.filter(case__isnull=self.value() == "none") if self.value() else queryset
+
+
+@admin.register(Complaint)
+class ComplaintAdmin(ReadOnlyAdmin):
+    """Reports as they came in."""
+
+    list_display = ("reference", "kind", "source", "grade", "organization", "case", "received_at")
+    list_filter = (CaseFilter, "grade", "kind", "source")
+    search_fields = ("reference", "organization__name", "case__reference")
+    search_help_text = "Reference, organization"
+    ordering = ("-pk",)
+    list_select_related = ("organization", "case")
+    fields = (
+        "reference", "kind", "source", "grade", "organization", "case", "received_at", "stopped_at", "withdrawn_at",
+        "reporter_name", "reporter_email", "share_identity", "never_platform", "network", "text", "signs", "pasted",
+    )  # fmt: skip
+    readonly_fields = ("signs", "pasted")
+
+    @admin.display(description="signs found")
+    def signs(self, complaint: Complaint) -> str:
+        """List what the matcher found."""
+        found = "; ".join(f"{where}: {what}" for where, what in complaint.found.get("signs", []))
+        return f"{found}; the text is not what was sent" if complaint.found.get("altered") else found or "none"
+
+    @admin.display(description="pasted source")
+    def pasted(self, complaint: Complaint) -> SafeString:
+        """Show the source as text."""
+        return format_html('<pre class="s-source">{}</pre>', intake.source_of(complaint) or "none")
+
+
+@admin.register(Decision)
+class DecisionAdmin(ReadOnlyAdmin):
+    """Decisions with their statements."""
+
+    list_display = ("reference", "kind", "organization", "rule", "actor", "at")
+    list_filter = ("kind",)
+    search_fields = ("reference", "organization__name", "case__reference")
+    search_help_text = "Reference, organization"
+    ordering = ("-pk",)
+    list_select_related = ("organization", "actor")
+    list_intro = "Append-only and hash-chained."
+    fields = (
+        "reference", "kind", "organization", "case", "actor", "confirms", "rule", "reason", "customer_must", "said",
+        "reporter_letter", "at",
+    )  # fmt: skip
+    readonly_fields = ("said",)
+
+    @admin.display(description="statement of reasons")
+    def said(self, decision: Decision) -> str:
+        """List the statement."""
+        return "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in decision.statement.items())
