@@ -47,9 +47,9 @@ _KNOWN: Final = """SELECT count(*) FILTER (WHERE m.import_job_id = %(job)s), cou
 # An older permission is replaced only by one that is no weaker: with its second step, if there was one, and newer.
 _MEMBERSHIPS: Final = """INSERT INTO compliance_listmembership AS m
     (contact_list_id, contact_id, basis, consent_at, confirmed_at, country, last_contact_at, source, attestation_id,
-     import_job_id, added_at)
+     import_job_id, first_import_id, added_at)
   SELECT %(list)s, c.id, s.basis, s.consent_at, s.confirmed_at, s.assumed, %(last_contact)s, s.source,
-    %(attestation)s, %(job)s, now()
+    %(attestation)s, %(job)s, %(job)s, now()
   FROM import_stage s
   JOIN compliance_contact c ON c.organization_id = %(organization)s AND c.address_key = s.key
   ORDER BY s.key
@@ -69,7 +69,7 @@ class LostJobError(Exception):
 
 @dataclass
 class Piece:
-    """Judged rows of one stretch of a file; `read` is how many rows of the file are behind it, this stretch included."""
+    """Judged rows of one stretch of a file; `read` rows of the file are behind it, this stretch included."""
 
     before: int
     read: int

@@ -39,8 +39,7 @@ def decide_held(job: ImportJob, *, approve: bool, actor: User, reason: str) -> b
 def _take_out(job: ImportJob) -> None:
     """Remove whom this upload added; whom it only updated stays, without a statement, so not mailable."""
     mine = ListMembership.objects.filter(import_job=job)
-    if job.started_at is not None:
-        mine.filter(added_at__gte=job.started_at).delete()
+    mine.filter(first_import=job).delete()
     mine.update(attestation=None)
     lists.recount(job.contact_list)
 

@@ -97,6 +97,8 @@ class ListMembership(models.Model):
         "compliance.Attestation", models.DO_NOTHING, null=True, db_constraint=False, related_name="memberships"
     )
     import_job = models.ForeignKey("compliance.ImportJob", models.SET_NULL, null=True, related_name="memberships")
+    # The upload that put them on the list; `import_job` is the one whose permission counts now.
+    first_import = models.ForeignKey("compliance.ImportJob", models.SET_NULL, null=True, related_name="+")
     added_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

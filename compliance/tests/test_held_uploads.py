@@ -1,0 +1,159 @@
+"""Uploads that wait for the staff: which, what holds meanwhile, and both decisions."""
+
+from __future__ import annotations
+
+import pytest
+from django.core import mail
+from django.urls import reverse
+
+from accounts.models import AuditEntry
+from compliance import lists
+from compliance.errors import ImportRefusedError
+from compliance.imports import holds
+from compliance.imports.holds import Facts
+from compliance.imports.rows import Claim
+from compliance.imports.scan import Counts
+from compliance.imports.staff import decide_held
+from compliance.models import ContactList, ImportJob, ImportState, ListMembership
+from compliance.tests.helpers import csv_of, finished, people
+from sendserver.lib import clock
+
+
+@pytest.fixture(autouse=True)
+def _uploads(settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+
+
+@pytest.fixture
+def held(larkfield, alice):
+    """Return an upload that waits: its sign-ups are old and nobody said when they were last mailed."""
+    answers = {"earliest": "2025-01"}
+    return finished(larkfield, alice.user, csv_of(people(3, date="2025-06-01")), answers=answers)
+
+
+def rules(counts, *, claim=None, biggest=0, names=()):
+    return [reason["rule"] for reason in holds.reasons(Facts(counts, claim or Claim(), biggest, list(names)))]
+
+
+def counts(rows, **more):
+    return Counts(done=True, rows=rows, good=rows - sum(more.get("bad", {}).values()), **more)
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (Facts(counts(5000), Claim()), []),
+        (Facts(counts(5001), Claim()), ["SRC-SIZE-JUMP"]),
+        (Facts(counts(5001), Claim(), biggest=4000), []),
+        (Facts(counts(10_000), Claim(), biggest=1000), []),
+        (Facts(counts(10_001), Claim(), biggest=1000), ["SRC-SIZE-JUMP"]),
+        (Facts(counts(1000, bad={"role": 20}), Claim()), []),
+        (Facts(counts(1000, bad={"role": 21}), Claim()), ["SRC-PATTERN"]),
+        (Facts(counts(1000, said_no={"unsubscribe": 101}), Claim()), ["SRC-PATTERN"]),
+        (Facts(counts(1000, bad={"date_future": 51}), Claim()), ["SRC-PATTERN"]),
+        (Facts(counts(1001, dated=1001, same_date=901), Claim()), ["SRC-PATTERN"]),
+        (Facts(counts(1000, dated=1000, same_date=1000), Claim()), []),
+        (Facts(counts(10, older_than_hold=1), Claim()), ["CONSENT-STALE"]),
+        (Facts(counts(10, older_than_hold=1), Claim(last_contact_at=clock.now())), []),
+        (Facts(counts(10), Claim(), names=["apollo_id"]), ["SRC-METADATA"]),
+        (Facts(counts(10), Claim(), names=["diagnosis"]), ["SRC-SPECIAL-DATA"]),
+        (Facts(counts(10), Claim(), names=["email", "first name", "racecourse"]), []),
+        (Facts(counts(10, places={"DE": 3}), Claim(basis="express_written")), ["CONSENT-DOI"]),
+        (Facts(counts(10, places={"GB": 3}), Claim(basis="express_written")), []),
+        (Facts(counts(10, places={"": 3}), Claim(basis="express_written", country="GB")), []),
+    ],
+)
+def test_reasons_for_a_look(facts, expected):
+    assert [reason["rule"] for reason in holds.reasons(facts)] == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "refused"),
+    [
+        (counts(1000, bad={"bad_domain": 100}), False),
+        (counts(1000, bad={"bad_domain": 101}), True),
+        (counts(1000, bad={"date_future": 500}), False),
+        (counts(99, bad={"bad_domain": 50}), False),
+        (counts(5, bad={"bad_domain": 5}), True),
+    ],
+)
+def test_files_refused_as_a_whole(found, refused):
+    assert bool(holds.refusal(found)) is refused
+
+
+def test_held_list_mails_nobody(held):
+    assert held.state == ImportState.HELD
+    assert ContactList.objects.get().held_at is not None
+    assert lists.reason_counts([held.contact_list]) == {held.contact_list_id: {"list_held": 3}}
+
+
+def test_customer_sees_why(held, alice):
+    page = alice.client.get(reverse("import_detail", args=[held.uid])).content.decode()
+    assert "3 sign-ups are older than 12 months" in page
+    assert "waits for a short staff check" in page
+
+
+def test_approval_opens_the_list_and_tells_by_mail(held, moderator, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        assert decide_held(held, approve=True, actor=moderator.user, reason="The form is live and dated.")
+    assert lists.mailable_count(held.contact_list) == 3
+    assert ImportJob.objects.get().state == ImportState.DONE
+    assert [letter.subject for letter in mail.outbox] == ["Readers: ready to be mailed"]
+    assert "The form is live and dated." in mail.outbox[0].body
+    entry = AuditEntry.objects.get(action="import.done")
+    assert (entry.actor_uid, entry.reason) == (moderator.user.uid, "The form is live and dated.")
+
+
+def test_refusal_takes_the_people_out(held, moderator):
+    assert decide_held(held, approve=False, actor=moderator.user, reason="No proof was shown.")
+    assert not ListMembership.objects.exists()
+    found = ContactList.objects.get()
+    assert (found.people_count, found.held_at) == (0, None)
+    assert ImportJob.objects.get().state == ImportState.REFUSED
+
+
+def test_refusal_leaves_earlier_people_without_a_statement(larkfield, alice, moderator):
+    finished(larkfield, alice.user, csv_of(people(2)))
+    again = finished(
+        larkfield,
+        alice.user,
+        csv_of([*people(1, date="2026-11-01"), *people(1, start=5, date="2025-06-01")]),
+        contact_list=ContactList.objects.get(),
+        answers={"earliest": "2025-01"},
+    )
+    decide_held(again, approve=False, actor=moderator.user, reason="No proof was shown.")
+    assert lists.reason_counts([again.contact_list])[again.contact_list_id] == {"": 1, "no_attestation": 1}
+
+
+def test_decided_once(held, moderator):
+    assert decide_held(held, approve=True, actor=moderator.user, reason="Fine.")
+    late = ImportJob.objects.get()
+    assert not decide_held(late, approve=False, actor=moderator.user, reason="Not fine.")
+    assert ListMembership.objects.count() == 3
+
+
+def test_a_decision_needs_a_reason(held, moderator):
+    with pytest.raises(ImportRefusedError):
+        decide_held(held, approve=True, actor=moderator.user, reason="  ")
+
+
+def test_staff_decides_in_the_staff_area(held, moderator):
+    page = moderator.client.get(reverse("admin:compliance_importjob_change", args=[held.pk])).content.decode()
+    assert "CONSENT-STALE" in page
+    assert "person0@reader.example" not in page
+    url = reverse("admin:compliance_importjob_decide", args=[held.pk])
+    assert moderator.client.get(url).status_code == 405
+    assert moderator.client.post(url, {"answer": "approve"}).status_code == 200
+    held.refresh_from_db()
+    assert held.state == ImportState.HELD
+    assert moderator.client.post(url, {"answer": "approve", "reason": "Proof was shown."}).status_code == 302
+    held.refresh_from_db()
+    assert (held.state, held.decided_by) == (ImportState.DONE, moderator.user)
+
+
+def test_customers_cannot_decide(held, alice):
+    url = reverse("admin:compliance_importjob_decide", args=[held.pk])
+    assert alice.client.post(url, {"answer": "approve", "reason": "Please."}).status_code in (302, 403, 404)
+    held.refresh_from_db()
+    assert held.state == ImportState.HELD
