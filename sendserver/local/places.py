@@ -132,9 +132,10 @@ def data_home(var: Path, user: User | None) -> Path:
     for place in candidates(var):
         if reaches(place, user):
             if place != var:
-                _refuse_to_leave_data(var)
                 (var / NOTE).write_text(f"{place}\n", encoding="utf-8", errors="surrogateescape")
             return place
+        if place == var:
+            _refuse_to_leave_data(var)
     raise LauncherError(
         "PostgreSQL may not run as root, and the user it would run as can enter neither VAR_DIR nor /var/lib, /opt, "
         "/var/tmp or /tmp. Set VAR_DIR to a folder that every user may enter."

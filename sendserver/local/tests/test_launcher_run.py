@@ -66,10 +66,10 @@ def test_second_at_once_says_where_the_first_is_and_a_third_shares_nothing(proje
 
     second = Start(project, ports.free_port())
 
-    assert second.process.wait(20) == 1
+    assert second.process.wait(60) == 1
     assert f"already runs at http://localhost:{port} (process {first.process.pid})" in second.text()
     assert f"kill {first.process.pid}" in second.text()
-    assert Start(project, port, "reset").process.wait(20) == 1
+    assert Start(project, port, "reset").process.wait(60) == 1
     assert first.page() == "told 1"
     assert first.end(signal.SIGTERM) == 0
     assert left_of(project) == []
@@ -142,7 +142,7 @@ def show(project: Path, name: str) -> str:
 def test_taken_port_is_one_sentence_before_anything_starts(project: Path, port: int) -> None:
     with socket.create_server(("127.0.0.1", port)):
         start = Start(project, port)
-        assert start.process.wait(20) == 1
+        assert start.process.wait(60) == 1
 
     assert f"Port {port} on 127.0.0.1 is taken" in start.text()
     assert "Traceback" not in start.text()
@@ -179,10 +179,10 @@ def test_web_server_that_cannot_start_ends_the_run(project: Path, port: int) -> 
 def test_reset_starts_the_story_anew_and_keeps_the_keys(project: Path, port: int) -> None:
     keys = (project / "var" / "secrets" / "suppression_keys").read_text()
     refused = Start(project, port, "reset", DATABASE_URL="postgresql://real.example/portal")
-    assert refused.process.wait(20) == 1
+    assert refused.process.wait(60) == 1
     assert (project / "var" / "demo-told").exists()
 
-    assert Start(project, port, "reset").process.wait(20) == 0
+    assert Start(project, port, "reset").process.wait(60) == 0
 
     assert not (project / "var" / "demo-told").exists()
     assert not (project / "var" / "postgres").exists()
@@ -200,6 +200,6 @@ def test_ending_while_it_starts_leaves_nothing(project: Path, port: int) -> None
 def test_unknown_command_and_arguments_are_refused(project: Path, port: int) -> None:
     unknown = Start(project, port, "fly")
 
-    assert unknown.process.wait(20) == 2
+    assert unknown.process.wait(60) == 2
     assert "usage:" in unknown.text()
     assert shutil.which("make") is None or "run:" in (project / "Makefile").read_text()

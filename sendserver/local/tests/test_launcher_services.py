@@ -222,3 +222,15 @@ def _reachable(folder: Path) -> Path:
         if parent.stat().st_uid == os.geteuid() and "pytest-" in str(parent):
             parent.chmod(parent.stat().st_mode | 0o711)
     return folder
+
+
+def test_data_in_a_tree_that_was_closed_is_not_silently_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "postgres" / "data").mkdir(parents=True)
+    (tmp_path / "postgres" / "data" / "PG_VERSION").write_text("18\n")
+    monkeypatch.setattr(places, "candidates", lambda _: iter([tmp_path, Path("/")]))
+    monkeypatch.setattr(places, "reaches", lambda folder, _: folder != tmp_path)
+
+    with pytest.raises(LauncherError, match="can no longer enter"):
+        places.data_home(tmp_path, None)
