@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any, cast
+from typing import Any, ClassVar, Final, cast
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
@@ -20,12 +20,34 @@ from accounts.models import User
 from sendserver.lib import crypto
 from sendserver.lib.clientip import client_ip
 
+# What went wrong, and what to do about it; the same words whether an account exists or not.
+ERRORS: Final = {
+    "account_inactive": "This account is switched off. Write to us if you think that is a mistake.",
+    "cannot_remove_primary_email": "This is the address you sign in with. Name another one first.",
+    "duplicate_email": "This address is yours already.",
+    "email_password_mismatch": "Address and password do not fit together. Try again, or set a new password.",
+    "email_taken": "Choose another address.",
+    "enter_current_password": "Enter your current password.",
+    "incorrect_code": "This is not the code. Look at it again, or ask for a new one.",
+    "incorrect_password": "This is not your password. Try again.",
+    "invalid_or_expired_key": "This link does not work any more. Ask for a new one.",
+    "invalid_login": "Address and password do not fit together. Try again, or set a new password.",
+    "invalid_password_reset": "This does not work any more. Ask for a new code.",
+    "max_email_addresses": "An account has at most %d addresses.",
+    "rate_limited": "A moment, please: too many tries. Wait a minute, then try again.",
+    "same_as_current": "Enter something other than what you have now.",
+    "too_many_login_attempts": "Too many tries with this address. Wait 15 minutes, then try again.",
+    "unknown_email": "Address and password do not fit together. Try again, or set a new password.",
+    "unverified_primary_email": "Confirm your address first.",
+}
 # Greetings that tell nobody anything new.
 _QUIET = frozenset({"account/messages/logged_in.txt", "account/messages/logged_out.txt"})
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     """Our names, addresses and limits for allauth."""
+
+    error_messages: ClassVar = {**DefaultAccountAdapter.error_messages, **ERRORS}
 
     def render_mail(
         self, template_prefix: str, email: str | list[str], context: dict[str, Any], headers: Any = None
@@ -62,6 +84,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     """Second factors; secrets are sealed at rest."""
+
+    error_messages: ClassVar = {
+        **DefaultMFAAdapter.error_messages,
+        "add_email_blocked": "Remove the second factor first, then add the address.",
+        "cannot_delete_authenticator": "Staff keep at least one second factor. Add another one first.",
+        "cannot_generate_recovery_codes": "Set up an app or a passkey first.",
+        "incorrect_code": "This is not the code. It changes every 30 seconds; look at it again.",
+        "unverified_email": "Confirm your address first.",
+    }
 
     def encrypt(self, text: str) -> str:
         """Return the secret sealed with FIELD_KEYS."""

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin
 from django.contrib.auth.models import Group
@@ -75,13 +78,20 @@ class VerificationAdmin(ReadOnlyAdmin):
         """Show what was said beside what was found, and the decide panel; opening it is written down."""
         row = self.get_object(request, object_id)
         if row is not None and request.method == "GET":
-            audit.record("verification.opened", actor=_actor(request), organization=row.organization, subject=_subject(row))
+            audit.record(
+                "verification.opened", actor=_actor(request), organization=row.organization, subject=_subject(row)
+            )
         extra = {**self._page(request, row), **(extra_context or {})} if row is not None else extra_context
         return super().change_view(request, object_id, form_url, extra)
 
     def _page(self, request: HttpRequest, row: Verification, form: ReviewForm | None = None) -> dict[str, Any]:
         form = form or ReviewForm(initial=ReviewForm.suggestion(row))
-        return {"sheet": review.sheet(row), "form": form, "letters": review.letters_for(row), "may_decide": self._may(request)}
+        return {
+            "sheet": review.sheet(row),
+            "form": form,
+            "letters": review.letters_for(row),
+            "may_decide": self._may(request),
+        }
 
     def _may(self, request: HttpRequest) -> bool:
         return request.user.has_perm("accounts.change_verification")
@@ -96,7 +106,9 @@ class VerificationAdmin(ReadOnlyAdmin):
             except (AccountsError, TransitionRefusedError) as error:
                 form.add_error(None, str(error))
             else:
-                messages.success(request, f"{row.organization}: {row.get_state_display().lower()}. The letter is on its way.")
+                messages.success(
+                    request, f"{row.organization}: {row.get_state_display().lower()}. The letter is on its way."
+                )
                 return HttpResponseRedirect(_next_url())
         return self._again(request, row, form)
 
@@ -161,13 +173,16 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Evidence names people; they are switched off, not deleted."""
         return False
 
-    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001 (Django's)
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """Save, and write down who gave or took staff rights."""
         super().save_model(request, obj, form, change)
         detail = {"changed": list(form.changed_data), "staff": obj.is_staff, "active": obj.is_active}
         audit.record("staff.rights", actor=_actor(request), subject=f"user:{obj.uid}", detail=detail)
 
 
+# allauth's own pages could add a confirmed address or end another's second factor by a generic form.
+for _model in (EmailAddress, Authenticator, UserSession):
+    admin.site.unregister(_model)
 admin.site.unregister(Group)
 
 

@@ -159,7 +159,14 @@ ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_FORMS = {"signup": "accounts.forms.SignupForm"}
+ACCOUNT_FORMS = {
+    "signup": "accounts.forms.SignupForm",
+    "login": "accounts.forms.account.LoginForm",
+    "reset_password": "accounts.forms.account.ResetPasswordForm",
+    "add_email": "accounts.forms.account.AddEmailForm",
+    "confirm_email_verification_code": "accounts.forms.account.VerificationCodeForm",
+    "confirm_password_reset_code": "accounts.forms.account.ResetCodeForm",
+}
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
@@ -169,6 +176,11 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_RATE_LIMITS = {  # per account and per network; the cache refuses when it is down, so they fail closed
+    "login_failed": "20/m/ip,5/15m/key",
+    "reset_password": "20/m/ip,3/h/key",
+    "signup": "20/m/ip",
+}
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
@@ -176,6 +188,10 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Sendserver"
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
+MFA_FORMS = {
+    "authenticate": "accounts.forms.account.AuthenticateForm",
+    "reauthenticate": "accounts.forms.account.ReauthenticateForm",
+}
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _HTTPS  # localhost only; `check --deploy` refuses it elsewhere
 USERSESSIONS_TRACK_ACTIVITY = False
 FRESH_SIGNATURE_SECONDS = env.int("FRESH_SIGNATURE_SECONDS", default=300)  # age of a second factor that may sign

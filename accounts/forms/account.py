@@ -1,0 +1,63 @@
+"""The account library's own forms in our words: "e-mail", labels instead of placeholders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account import forms as library
+from allauth.mfa.base import forms as factors
+from django import forms
+
+
+class OurWords:
+    """Relabel address fields and take placeholders out: a label is always visible."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        fields: dict[str, forms.Field] = self.fields  # type: ignore[attr-defined]
+        for field in fields.values():
+            field.widget.attrs.pop("placeholder", None)
+        for name in ("login", "email"):
+            if name in fields:
+                fields[name].label = "E-mail address"
+
+
+class LoginForm(OurWords, library.LoginForm):  # type: ignore[misc]
+    """Address and password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].help_text = ""
+
+
+class ResetPasswordForm(OurWords, library.ResetPasswordForm):  # type: ignore[misc]
+    """Where the code goes."""
+
+
+class AddEmailForm(OurWords, library.AddEmailForm):  # type: ignore[misc]
+    """The new address."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].label = "New e-mail address"
+
+
+class VerificationCodeForm(OurWords, library.ConfirmEmailVerificationCodeForm):  # type: ignore[misc]
+    """The code of sign-up and of a changed address."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].label = "Six-digit code"
+        self.fields["code"].help_text = "From the e-mail with the code. Spaces do not matter."
+
+
+class ResetCodeForm(OurWords, library.ConfirmPasswordResetCodeForm):  # type: ignore[misc]
+    """The code for a new password."""
+
+
+class AuthenticateForm(OurWords, factors.AuthenticateForm):  # type: ignore[misc]
+    """The second factor's code."""
+
+
+class ReauthenticateForm(OurWords, factors.ReauthenticateForm):  # type: ignore[misc]
+    """The second factor's code, asked again."""
