@@ -55,6 +55,7 @@ class NewForm(forms.Form):
 class DraftForm(forms.Form):
     """Everything in a draft."""
 
+    use_required_attribute = False
     version = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
     name = LineField(max_length=120, label="Name")
     lists = ListChoice(
@@ -87,6 +88,16 @@ class DraftForm(forms.Form):
         initial = {name: getattr(campaign, name) for name in names}
         return cls(initial={**initial, "lists": campaign.lists.all()}, organization=campaign.organization)
 
+    def for_page(self) -> DraftForm:
+        """Return the form for showing: what a campaign needs before it is sent is not marked as optional.
+
+        Checks the input first, since a draft may still be saved without these.
+        """
+        self.full_clean()
+        for name in ("lists", "from_address", "subject", "preheader", "body"):
+            self.fields[name].required = True
+        return self
+
     def changes(self) -> Changes:
         """Return what was typed."""
         values = {name: value for name, value in self.cleaned_data.items() if name != "version"}
@@ -96,6 +107,7 @@ class DraftForm(forms.Form):
 class ApproveForm(forms.Form):
     """When to send, and how many people, typed."""
 
+    use_required_attribute = False
     key = forms.UUIDField(widget=forms.HiddenInput)
     version = forms.IntegerField(widget=forms.HiddenInput)
     when = forms.ChoiceField(
@@ -141,6 +153,13 @@ class ApproveForm(forms.Form):
     def _moment(self, data: dict[str, Any]) -> datetime:
         zone = data["zone"] if data["zone"] in available_timezones() else "UTC"
         return in_zone(f"{data['date']:%Y-%m-%d}", f"{data['time']:%H:%M}", zone)
+
+    def for_page(self) -> ApproveForm:
+        """Return the form for showing; date and time are not "optional", they belong to one of the answers."""
+        self.full_clean()
+        for name in ("date", "time", "zone"):
+            self.fields[name].required = True
+        return self
 
     def order(self) -> Order:
         """Return the order."""

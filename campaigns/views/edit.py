@@ -91,7 +91,7 @@ def _page(request: PortalRequest, campaign: Campaign, form: DraftForm, *, status
     people = audience.samples(campaign.organization_id, list(campaign.lists.all()), PICKER_SIZE)
     context = {
         "campaign": campaign,
-        "form": form,
+        "form": form.for_page(),
         "people": people,
         "chosen": request.GET.get("contact", ""),
         "mode": mode if mode in dict(MODES) else "html",
@@ -105,7 +105,7 @@ def _page(request: PortalRequest, campaign: Campaign, form: DraftForm, *, status
 
 
 def _checks(campaign: Campaign) -> dict[str, Any]:
-    proposal = propose(campaign)
+    proposal = propose(campaign, lately=True)
     answer = gate.judge(proposal)
     passed = [check for check in answer.checks if check.ok]
     counts = answer.counts()

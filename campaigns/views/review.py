@@ -71,7 +71,7 @@ def _page(request: PortalRequest, campaign: Campaign, form: ApproveForm, *, stat
     passed = [check for check in answer.checks if check.ok]
     context = {
         "campaign": campaign,
-        "form": form,
+        "form": form.for_page(),
         "proposal": proposal,
         "answer": answer,
         "blocked": answer.decision == gate.BLOCK,
