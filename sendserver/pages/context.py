@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
 
-from accounts import allowance, verification
+from accounts import access, allowance, verification
 from accounts.models import Membership, Organization, Standing
 from campaigns.models import Campaign
 from compliance.models import ContactList, Suppression
@@ -63,6 +63,7 @@ def portal(request: HttpRequest) -> dict[str, Any]:
             "section": section(request.path),
             "orgs": _organizations(request, organization),
             "standing_line": standing_line(organization),
+            "rights": access.RIGHTS.get(request.membership.role, frozenset()),  # type: ignore[attr-defined]
         }
     }
 

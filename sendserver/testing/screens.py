@@ -88,7 +88,7 @@ class Walk:
         return [found for link in links if (found := self._own(link))]
 
     def _findings(self, status: int, path: str) -> list[str]:
-        found = [f"answered {status}"] if status >= 500 or (status == 404 and path != "/no-such-page/") else []
+        found = [f"answered {status}"] if status >= 500 or (status == 404 and path != "/nowhere/") else []
         found += self.look.findings()
         if self.look.overflow():
             found.append(f"{self.look.overflow()} px too wide")

@@ -71,6 +71,16 @@ def test_a_viewer_may_look(victor: Persona, larkfield: Organization) -> None:
     assert "Bulbs are in" in page(victor)
 
 
+def test_buttons_follow_the_rights(alice: Persona, eve: Persona, victor: Persona, larkfield: Organization) -> None:
+    for turn in range(2):  # the first steps, then the overview
+        seen = [
+            (">Upload a list<" in t or " Upload a list<" in t, "campaigns/new/" in t)
+            for t in map(page, (alice, eve, victor))
+        ]
+        assert seen == [(True, True), (False, True), (False, False)]
+        campaign(larkfield, f"Bulbs are in {turn}", CampaignState.SENT)
+
+
 def test_a_stranger_sees_nothing_of_it(mallory: Persona, larkfield: Organization) -> None:
     campaign(larkfield, "Bulbs are in", CampaignState.SENDING)
     campaign(larkfield, "October letter", CampaignState.SENT)
