@@ -103,7 +103,9 @@ class VerificationAdmin(ReadOnlyAdmin):
         if form.is_valid():
             try:
                 verification.decide(row, form.ruling(), actor=_actor(request))
-            except (AccountsError, TransitionRefusedError) as error:
+            except TransitionRefusedError:
+                form.add_error(None, "This was decided already. What you typed was not sent.")
+            except AccountsError as error:
                 form.add_error(None, str(error))
             else:
                 messages.success(

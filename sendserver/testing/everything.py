@@ -1,0 +1,109 @@
+"""One of everything, for tests that walk every address: seven people and an object behind each kind of page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.test import Client
+
+from abuse import moderation
+from abuse.models import Case, Complaint, Decision, DecisionKind
+from abuse.tests import make
+from accounts import domains, invitations, verification
+from accounts.models import Membership, Organization, Role, SendingDomain, User
+from campaigns.models import Campaign
+from campaigns.tests.world import World, make_draft, make_world
+from compliance.models import Contact, ImportJob
+from compliance.tests import helpers
+from sendserver.lib import tokens
+from sendserver.testing.personas import Persona, _staff, join, make_organization
+
+PERSONAS = ("anonymous", "owner", "editor", "viewer", "stranger", "moderator", "administrator")
+
+
+@dataclass
+class Everything:
+    """What the addresses of larkfield lead to, and who tries them."""
+
+    clients: dict[str, Client]
+    users: dict[str, User]
+    organization: Organization
+    world: World
+    draft: Campaign
+    sent: Campaign
+    sending: Campaign
+    paused: Campaign
+    member: Membership
+    invitation: Any
+    domain: SendingDomain
+    mapped: ImportJob
+    done: ImportJob
+    complaint: Complaint
+    case: Case
+    decision: Decision
+    review: Any
+    contact: Contact
+
+    @property
+    def delivery_token(self) -> str:
+        """Return the token of a mail that was sent."""
+        assert self.complaint.delivery_id is not None
+        return tokens.seal(tokens.Purpose.DELIVERY, self.complaint.delivery_id)
+
+
+def build() -> Everything:
+    """Make it all. One transaction's worth of rows; nothing is mailed."""
+    larkfield, hollin = make_organization("Larkfield Garden Co."), make_organization("Hollin Hill Pottery")
+    people = {
+        "owner": join(larkfield, "Alice", Role.OWNER),
+        "editor": join(larkfield, "Eve", Role.EDITOR),
+        "viewer": join(larkfield, "Victor", Role.VIEWER),
+        "stranger": join(hollin, "Mallory", Role.OWNER),
+        "moderator": make.staff("Mona"),
+        "administrator": _staff("Admin", superuser=True),
+    }
+    return _with(larkfield, people)
+
+
+def _with(organization: Organization, people: dict[str, Persona]) -> Everything:
+    owner = people["owner"].user
+    world = make_world(organization)
+    sent = make.campaign(organization, accepted=1000)
+    complaint = make.report(make.delivery(sent))
+    saltmarsh = join(make_organization("Saltmarsh Cycles", standing="unverified", allowance=0), "Joe", Role.OWNER)
+    return Everything(
+        clients={"anonymous": Client(), **{name: persona.client for name, persona in people.items()}},
+        users={name: persona.user for name, persona in people.items()},
+        organization=organization,
+        world=world,
+        draft=make_draft(world, owner),
+        sent=sent,
+        sending=make.campaign(organization, accepted=10, state="sending"),
+        paused=make.campaign(organization, accepted=10, state="paused"),
+        member=Membership.objects.get(user=people["viewer"].user),
+        invitation=invitations.invite(organization, email="new@larkfield.example", role=Role.VIEWER, actor=owner),
+        domain=domains.add(organization, "second.larkfield.example", actor=owner),
+        mapped=helpers.mapped(organization, owner, helpers.csv_of(helpers.people(3))),
+        done=_done(organization, owner),
+        complaint=complaint,
+        case=make.case_of(organization),
+        decision=_warning(organization, people),
+        review=verification.begin(saltmarsh.user.memberships.get().organization),
+        contact=Contact.objects.filter(organization=organization).order_by("pk")[0],
+    )
+
+
+def _done(organization: Organization, owner: User) -> ImportJob:
+    rows = [*helpers.people(3, start=10), ("not an address", "2026-10-01", "GB")]
+    return helpers.finished(organization, owner, helpers.csv_of(rows))
+
+
+def _warning(organization: Organization, people: dict[str, Persona]) -> Decision:
+    """Return a decision that can be appealed against."""
+    case = make.case_of(organization)
+    return moderation.apply_decision(
+        moderation.DecisionRequest(
+            case=case, kind=DecisionKind.WARN, actor=people["moderator"].user, rule="2.3", reason="Too many reports."
+        )
+    )
