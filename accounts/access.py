@@ -125,6 +125,6 @@ def fresh_second_factor_at(request: HttpRequest) -> tuple[str, float] | None:
     return max(used, key=lambda pair: pair[1]) if used else None
 
 
-def second_factor_url(request: HttpRequest, next: str) -> str:  # noqa: A002 (the query parameter's own name)
+def second_factor_url(request: HttpRequest, next: str) -> str:
     """Return the page that asks for the second factor, or offers to set one up, and then goes on to `next`."""
     return f"{reverse('second_factor')}?{urlencode({'next': next})}"

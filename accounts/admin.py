@@ -29,7 +29,7 @@ from accounts.models import User, Verification, VerificationState
 from sendserver.lib.states import TransitionRefusedError
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ReadOnlyAdmin(admin.ModelAdmin):
     """Looking only: no adding, no deleting, no saving."""
 
     show_full_result_count = False
@@ -155,7 +155,7 @@ def _subject(row: Verification) -> str:
 
 
 @admin.register(User)
-class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class UserAdmin(admin.ModelAdmin):
     """Staff rights of people; nothing else of theirs is changed here."""
 
     list_display = ("email", "name", "is_staff", "is_active", "last_login", "created_at")

@@ -13,7 +13,7 @@ from accounts.models import AuditEntry, Organization, User
 from sendserver.lib import clock
 
 
-def record(
+def record(  # noqa: PLR0913 (one row, keywords only)
     action: str,
     *,
     actor: User | None,

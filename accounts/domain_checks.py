@@ -185,7 +185,9 @@ def _walk(name: str) -> Iterable[str]:
 def _judge_dmarc(host: str, records: list[str]) -> Finding:
     kind, found = Kind.DMARC, tuple(records)
     if len(records) > 1:
-        return Finding(kind, ok=False, code="DMARC-MULTI", message=f"More than one DMARC record at {host}.", found=found)
+        return Finding(
+            kind, ok=False, code="DMARC-MULTI", message=f"More than one DMARC record at {host}.", found=found
+        )
     tags = _tags(records[0])
     if tags.get("p", "").lower() not in POLICIES:
         text = f"Unreadable DMARC record at {host}: p= has to be none, quarantine or reject."

@@ -34,12 +34,8 @@ class SigningKey:
 def generate() -> tuple[str, str]:
     """Return a new RSA key as (private PEM, public base64 of the DER SubjectPublicKeyInfo)."""
     key = rsa.generate_private_key(public_exponent=65_537, key_size=policy.DKIM_BITS)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return pem.decode(), base64.b64encode(public).decode()
 
 

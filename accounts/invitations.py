@@ -92,6 +92,8 @@ def token_of(invitation: Invitation) -> str:
 def from_token(token: str) -> Invitation | None:
     """Return the open invitation behind a link, or None: unknown, used, withdrawn, ended, or closed."""
     number = tokens.open_token(tokens.Purpose.INVITATION, token)
+    if number is None:
+        return None
     rows = Invitation.objects.filter(accepted_at=None, revoked_at=None, expires_at__gt=clock.now())
     return rows.filter(pk=number, organization__closed_at=None).select_related("organization", "invited_by").first()
 

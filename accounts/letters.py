@@ -26,9 +26,7 @@ class Letter:
         return notices.render_text(self.template, self.context)
 
 
-def write(
-    review: Verification, answer: str, *, reason: str = "", allowance: int = 0, conditions: str = ""
-) -> Letter:
+def write(review: Verification, answer: str, *, reason: str = "", allowance: int = 0, conditions: str = "") -> Letter:
     """Return the letter for an answer ("approve", "ask", "refuse"); what is not given is read from the review."""
     organization = review.organization
     context = {

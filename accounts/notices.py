@@ -21,9 +21,7 @@ from accounts.models import User
 _LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,)]")
 
 
-def send_notice(
-    recipients: Iterable[User | str], *, subject: str, template: str, context: Mapping[str, Any]
-) -> int:
+def send_notice(recipients: Iterable[User | str], *, subject: str, template: str, context: Mapping[str, Any]) -> int:
     """Send one letter to each recipient by itself and return how many were queued.
 
     `template` is a plain-text template such as "emails/invitation.txt". RFC 3834: marked as sent by a machine.

@@ -80,7 +80,7 @@ def _keep_an_owner(member: Membership) -> None:
         raise LastOwnerError("This is the last owner. Name another owner first.")
 
 
-def _log(
+def _log(  # noqa: PLR0913 (one row)
     action: str,
     organization: Organization,
     actor: User,

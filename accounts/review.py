@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django import forms
 
@@ -90,12 +91,22 @@ def _business(profile: BusinessProfile | None) -> list[Line]:
     mail_host = profile.contact_email.rpartition("@")[2].lower()
     same = mail_host == host or mail_host.endswith(f".{host}") or host.endswith(f".{mail_host}")
     return [
-        Line("Company", f"{profile.legal_name}, {profile.legal_form}", register or "No register number given", "" if register else "warn"),
+        Line(
+            "Company",
+            f"{profile.legal_name}, {profile.legal_form}",
+            register or "No register number given",
+            "" if register else "warn",
+        ),
         Line("Address", f"{profile.postal_line}", unchecked, ""),
         Line("Country", NAMES.get(profile.country, profile.country), "As declared", ""),
         Line("Person", profile.responsible_person, unchecked, ""),
         Line("Phone", profile.contact_phone or "none given", "Call to check", ""),
-        Line("Contact", profile.contact_email, "In the website’s domain" if same else "Not in the website’s domain", "ok" if same else "warn"),
+        Line(
+            "Contact",
+            profile.contact_email,
+            "In the website’s domain" if same else "Not in the website’s domain",
+            "ok" if same else "warn",
+        ),
         Line("Website", profile.website, "Open it to check", ""),
     ]
 
@@ -135,7 +146,9 @@ def _deny(row: Verification) -> Line:
 
 def _history(row: Verification) -> list[dict[str, Any]]:
     entries = list(AuditEntry.objects.filter(organization=row.organization, action__in=WORDS).order_by("-pk")[:30])
-    people = {user.uid: str(user) for user in User.objects.filter(uid__in=[e.actor_uid for e in entries if e.actor_uid])}
+    people: dict[UUID | None, str] = {
+        user.uid: str(user) for user in User.objects.filter(uid__in=[e.actor_uid for e in entries if e.actor_uid])
+    }
     return [
         {
             "title": WORDS[entry.action],
@@ -153,7 +166,10 @@ def _links(row: Verification) -> list[tuple[str, str]]:
     others = Membership.objects.filter(user__in=team).exclude(organization=row.organization)
     found = others.select_related("user", "organization").order_by("user__name", "pk")[:20]
     return [
-        (str(member.user), f"{member.get_role_display()} of {member.organization}, {member.organization.get_standing_display()}")
+        (
+            str(member.user),
+            f"{member.get_role_display()} of {member.organization}, {member.organization.get_standing_display()}",
+        )
         for member in found
     ]
 

@@ -20,9 +20,7 @@ NOBODY = frozenset({"noreply", "no-reply", "donotreply", "do-not-reply", "no_rep
 RESERVED = frozenset({"abuse", "postmaster", "mailer-daemon", "hostmaster", "webmaster", "noc", "security"})
 
 
-def add(
-    domain: SendingDomain, *, display_name: str, local_part: str, reply_to: str, actor: User
-) -> FromAddress:
+def add(domain: SendingDomain, *, display_name: str, local_part: str, reply_to: str, actor: User) -> FromAddress:
     """Return a new From address after mailing its confirmation link; raises DomainRefusedError."""
     local, answers_to = _clean(domain, display_name, local_part, reply_to)
     if domain.from_addresses.filter(removed_at=None).count() >= policy.FROM_ADDRESSES_MAX:
@@ -130,7 +128,9 @@ def from_token(token: str) -> FromAddress | None:
     number = tokens.open_token(tokens.Purpose.CONFIRM, token)
     if number is None:
         return None
-    sender = FromAddress.objects.filter(pk=number >> 32, removed_at=None).select_related("organization", "domain").first()
+    sender = (
+        FromAddress.objects.filter(pk=number >> 32, removed_at=None).select_related("organization", "domain").first()
+    )
     if sender is None or number & 0xFFFF != _mark(sender):
         return None
     return sender if _today() - (number >> 16 & 0xFFFF) <= CONFIRM_LINK_DAYS else None

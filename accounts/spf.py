@@ -51,7 +51,9 @@ def _lookups(record: str, ask: Ask, depth: int) -> int:
     total = 0
     for term in record.split()[1:]:
         name, _, argument = term.lstrip("+-~?").replace("=", ":", 1).partition(":")
-        if name.lower() in ("a", "mx", "ptr", "exists", "include", "redirect") or name.lower().startswith(("a/", "mx/")):
+        if name.lower() in ("a", "mx", "ptr", "exists", "include", "redirect") or name.lower().startswith(
+            ("a/", "mx/")
+        ):
             total += 1
         if name.lower() in ("include", "redirect") and depth < DEPTH_MAX and total <= LOOKUPS_MAX:
             total += sum(_lookups(inner, ask, depth + 1) for inner in _spf_of(ask(argument, "TXT").values)[:1])

@@ -39,7 +39,17 @@ def move(
         raise ReasonMissingError("Say why the standing changes.")
     states.require(TRANSITIONS, source, target)
     with transaction.atomic():
-        change = _write(organization, source, target, actor, reason, decision_ref)
+        change = _write(
+            StandingChange(
+                organization=organization,
+                source=source,
+                target=target,
+                actor=actor,
+                reason=reason,
+                decision_ref=decision_ref,
+                at=clock.now(),
+            )
+        )
         audit.record(
             "standing.moved",
             actor=actor,
@@ -52,22 +62,13 @@ def move(
     return change
 
 
-def _write(
-    organization: Organization, source: str, target: str, actor: User | None, reason: str, decision_ref: str
-) -> StandingChange:
-    at = clock.now()
-    moved = Organization.objects.filter(pk=organization.pk, standing=source).update(standing=target, standing_since=at)
-    if not moved:
+def _write(change: StandingChange) -> StandingChange:
+    """Move the column if it still says `source`, then keep the change."""
+    rows = Organization.objects.filter(pk=change.organization_id, standing=change.source)
+    if not rows.update(standing=change.target, standing_since=change.at):
         raise StandingMovedError("The standing changed meanwhile. Look at the page again.")
-    return StandingChange.objects.create(
-        organization=organization,
-        source=source,
-        target=target,
-        actor=actor,
-        reason=reason,
-        decision_ref=decision_ref,
-        at=at,
-    )
+    change.save(force_insert=True)
+    return change
 
 
 def may_send(organization: Organization) -> bool:

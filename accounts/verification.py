@@ -21,6 +21,7 @@ from accounts.models import (
     CollectionPractice,
     DenyEntry,
     Organization,
+    Role,
     SendingDomain,
     Standing,
     User,
@@ -136,9 +137,9 @@ def advance(organization: Organization) -> None:
     if organization.standing != Standing.UNVERIFIED or organization.closed_at is not None:
         return
     review = latest(organization)
-    if review is None or review.state == VerificationState.COLLECTING:
-        if not missing(organization):
-            submit(organization, actor=None)
+    collecting = review is None or review.state == VerificationState.COLLECTING
+    if collecting and not missing(organization):
+        submit(organization, actor=None)
 
 
 def submit(organization: Organization, *, actor: User | None) -> Verification:
@@ -224,10 +225,8 @@ def denied(organization: Organization) -> list[str]:
     profile = profile_of(organization)
     if profile and profile.register_number and denylist.is_denied(DenyEntry.Kind.REGISTER, profile.register_number):
         hits.append("register number")
-    for domain in SendingDomain.objects.for_org(organization).filter(removed_at=None):
-        if denylist.is_denied(DenyEntry.Kind.DOMAIN, domain.name):
-            hits.append(domain.name)
-    for member in organization.memberships.filter(role="owner").select_related("user"):
-        if denylist.is_denied(DenyEntry.Kind.ADDRESS, member.user.email):
-            hits.append("owner’s address")
+    names = SendingDomain.objects.for_org(organization).filter(removed_at=None).values_list("name", flat=True)
+    hits += [name for name in names if denylist.is_denied(DenyEntry.Kind.DOMAIN, name)]
+    owners = organization.memberships.filter(role=Role.OWNER).values_list("user__email", flat=True)
+    hits += ["owner’s address" for email in owners if denylist.is_denied(DenyEntry.Kind.ADDRESS, email)]
     return hits

@@ -37,6 +37,4 @@ def _tell(domain: SendingDomain, subject: str, template: str, rows: list[DomainR
     url = settings.BASE_URL + reverse("domain_detail", args=[domain.uid])
     context = {"domain": domain.name, "rows": rows, "url": url}
     recipients = people.members_to_notify(domain.organization, urgent=True)
-    transaction.on_commit(
-        lambda: notices.send_notice(recipients, subject=subject, template=template, context=context)
-    )
+    transaction.on_commit(lambda: notices.send_notice(recipients, subject=subject, template=template, context=context))

@@ -22,7 +22,7 @@ class OurWords:
                 fields[name].label = "E-mail address"
 
 
-class LoginForm(OurWords, library.LoginForm):  # type: ignore[misc]
+class LoginForm(OurWords, library.LoginForm):
     """Address and password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -30,11 +30,11 @@ class LoginForm(OurWords, library.LoginForm):  # type: ignore[misc]
         self.fields["password"].help_text = ""
 
 
-class ResetPasswordForm(OurWords, library.ResetPasswordForm):  # type: ignore[misc]
+class ResetPasswordForm(OurWords, library.ResetPasswordForm):
     """Where the code goes."""
 
 
-class AddEmailForm(OurWords, library.AddEmailForm):  # type: ignore[misc]
+class AddEmailForm(OurWords, library.AddEmailForm):
     """The new address."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -42,7 +42,7 @@ class AddEmailForm(OurWords, library.AddEmailForm):  # type: ignore[misc]
         self.fields["email"].label = "New e-mail address"
 
 
-class VerificationCodeForm(OurWords, library.ConfirmEmailVerificationCodeForm):  # type: ignore[misc]
+class VerificationCodeForm(OurWords, library.ConfirmEmailVerificationCodeForm):
     """The code of sign-up and of a changed address."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -51,13 +51,13 @@ class VerificationCodeForm(OurWords, library.ConfirmEmailVerificationCodeForm): 
         self.fields["code"].help_text = "From the e-mail with the code. Spaces do not matter."
 
 
-class ResetCodeForm(OurWords, library.ConfirmPasswordResetCodeForm):  # type: ignore[misc]
+class ResetCodeForm(OurWords, library.ConfirmPasswordResetCodeForm):
     """The code for a new password."""
 
 
-class AuthenticateForm(OurWords, factors.AuthenticateForm):  # type: ignore[misc]
+class AuthenticateForm(OurWords, factors.AuthenticateForm):
     """The second factor's code."""
 
 
-class ReauthenticateForm(OurWords, factors.ReauthenticateForm):  # type: ignore[misc]
+class ReauthenticateForm(OurWords, factors.ReauthenticateForm):
     """The second factor's code, asked again."""

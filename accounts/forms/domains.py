@@ -16,7 +16,7 @@ class DomainForm(forms.Form):
     name = LineField(
         label="Domain",
         max_length=253,
-        help_text="The part after @ in your From address, such as mail.example.com. You need to be able to edit its DNS.",
+        help_text="The part after @ in your From address, such as mail.example.com. You edit its DNS next.",
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
     )
 
@@ -33,7 +33,9 @@ class FromAddressForm(forms.Form):
     display_name = LineField(
         label="Name that people see", max_length=78, help_text="Your company or brand. It has to be yours (rule 4.1)."
     )
-    local_part = LineField(label="Address, before the @", max_length=64, widget=forms.TextInput({"autocomplete": "off"}))
+    local_part = LineField(
+        label="Address, before the @", max_length=64, widget=forms.TextInput({"autocomplete": "off"})
+    )
     reply_to = forms.EmailField(
         label="Answers go to",
         max_length=254,

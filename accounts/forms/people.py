@@ -14,7 +14,9 @@ from accounts.forms.texts import LineField
 @cache
 def zones() -> list[tuple[str, str]]:
     """Return the time zones by name; places only, without the database's old aliases."""
-    places = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix/", "right/")))
+    places = sorted(
+        zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix/", "right/"))
+    )
     return [("UTC", "UTC"), *((zone, zone.replace("_", " ")) for zone in places)]
 
 

@@ -9,6 +9,7 @@ from allauth.core import context
 from django import forms
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
@@ -32,12 +33,13 @@ WHO = [
 
 def password_hint() -> str:
     """Return what a password needs, read from the validators that are in force."""
-    options = [v.get("OPTIONS", {}) for v in settings.AUTH_PASSWORD_VALIDATORS]
+    validators = cast("list[dict[str, Any]]", settings.AUTH_PASSWORD_VALIDATORS)
+    options = [validator.get("OPTIONS", {}) for validator in validators]
     length = next((o["min_length"] for o in options if "min_length" in o), 8)
     return f"At least {length} characters. A few plain words are fine. We refuse common passwords."
 
 
-class SignupForm(BaseSignupForm):  # type: ignore[misc]
+class SignupForm(BaseSignupForm):
     """Name, work e-mail, password, organization, whom to write to, and the two documents.
 
     Somebody who follows an invitation joins that organization and is asked for none.
@@ -55,9 +57,9 @@ class SignupForm(BaseSignupForm):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.order_fields(self.field_order)
         self.fields["email"].label = "Work e-mail"
-        self.fields["email"].help_text = (
-            "We send a code to it. Use an address in your company’s domain if you have one."
-        )
+        self.fields[
+            "email"
+        ].help_text = "We send a code to it. Use an address in your company’s domain if you have one."
         self.fields["password1"].label = "Password"
         self.fields["password1"].help_text = password_hint()
         for name in ("email", "password1"):
@@ -93,12 +95,13 @@ class SignupForm(BaseSignupForm):  # type: ignore[misc]
 
     def custom_signup(self, request: HttpRequest, user: User) -> None:
         """Keep the answers of a new person."""
-        signup.complete(request, user, name=self.cleaned_data["name"], organization=self.cleaned_data.get("organization"))
+        signup.complete(
+            request, user, name=self.cleaned_data["name"], organization=self.cleaned_data.get("organization")
+        )
 
 
 def agree_words() -> str:
     """Return the consent line with links to the documents in their current version."""
-    from django.urls import NoReverseMatch, reverse  # noqa: PLC0415 (addresses are known at run time only)
 
     def link(name: str, words: str) -> str:
         try:

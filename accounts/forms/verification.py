@@ -16,7 +16,7 @@ from accounts.models import BusinessProfile, CollectionPractice
 _PLACEHOLDER = re.compile(r"(?i)\b(123 (main|fake) st|any ?town|lorem ipsum|test street|your street|n/?a)\b")
 
 
-class BusinessForm(forms.ModelForm):  # type: ignore[type-arg]
+class BusinessForm(forms.ModelForm):
     """Who the sender is (rules ID-LEGAL-ENTITY, ID-POSTAL-VALID)."""
 
     country = forms.ChoiceField(label="Country", choices=[("", "Choose"), *COUNTRIES])
@@ -72,14 +72,16 @@ class BusinessForm(forms.ModelForm):  # type: ignore[type-arg]
         """Check what hangs together: a register entry or a sole trader; a street in Germany and Austria."""
         data: dict[str, Any] = super().clean() or {}
         form = str(data.get("legal_form", "")).lower()
-        if not data.get("register_number") and not any(word in form for word in ("sole", "self", "association", "charity")):
+        if not data.get("register_number") and not any(
+            word in form for word in ("sole", "self", "association", "charity")
+        ):
             self.add_error("register_number", "Enter the number, or “sole trader” as legal form if you trade alone.")
         if data.get("country") in ("DE", "AT") and data.get("address_kind") not in (None, "street"):
             self.add_error("address_kind", "In Germany and Austria the law asks for a street address.")
         return data
 
 
-class PracticeForm(forms.ModelForm):  # type: ignore[type-arg]
+class PracticeForm(forms.ModelForm):
     """How addresses are collected, in the sender's own words."""
 
     sources = forms.MultipleChoiceField(
@@ -89,7 +91,7 @@ class PracticeForm(forms.ModelForm):  # type: ignore[type-arg]
     )
     no_bought_lists = forms.BooleanField(
         label="No address was bought, rented, given by others or collected from pages",
-        help_text="If one was, tell us now: we help you to start without it, and nothing is held against you (rule 2.1).",
+        help_text="If one was, tell us: we help you to start without it, and hold nothing against you (rule 2.1).",
     )
 
     class Meta:

@@ -6,29 +6,35 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0002_evidence_only_grows'),
+        ("accounts", "0002_evidence_only_grows"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='PlatformKey',
+            name="PlatformKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('selector', models.CharField(max_length=20, unique=True)),
-                ('private_sealed', models.TextField()),
-                ('public_b64', models.TextField()),
-                ('active', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("selector", models.CharField(max_length=20, unique=True)),
+                ("private_sealed", models.TextField()),
+                ("public_b64", models.TextField()),
+                ("active", models.BooleanField(default=False)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
         ),
         migrations.AddConstraint(
-            model_name='sendingdomain',
-            constraint=models.UniqueConstraint(django.db.models.functions.text.Substr(django.db.models.functions.comparison.Cast('uid', models.TextField()), 1, 8), name='domain_key_once'),
+            model_name="sendingdomain",
+            constraint=models.UniqueConstraint(
+                django.db.models.functions.text.Substr(
+                    django.db.models.functions.comparison.Cast("uid", models.TextField()), 1, 8
+                ),
+                name="domain_key_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='platformkey',
-            constraint=models.UniqueConstraint(condition=models.Q(('active', True)), fields=('active',), name='platform_key_one_active'),
+            model_name="platformkey",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("active", True)), fields=("active",), name="platform_key_one_active"
+            ),
         ),
     ]

@@ -113,25 +113,51 @@ def small_key() -> str:
 
 Spoil = Callable[[Server, SendingDomain], None]
 D = "mail.larkfield.example"
+PLATFORM = "sendserver.example"
+MANY, INSIDE = "v=spf1 " + "mx " * 11 + "-all", "v=spf1 " + "a:x.example " * 10 + "-all"
+
+
+def put(host: str, kind: str, *values: str) -> Spoil:
+    """Return a spoiler that publishes other values; {key} and {challenge} are the domain's."""
+
+    def spoil(server: Server, domain: SendingDomain) -> None:
+        facts = {"key": domain.key8, "challenge": domain.challenge}
+        server.put(host.format(**facts), kind, *(value.format(**facts) for value in values))
+
+    return spoil
+
+
+def instead(host: str, old: str, put_it: Spoil) -> Spoil:
+    """Return a spoiler that takes one record away and publishes something else."""
+
+    def spoil(server: Server, domain: SendingDomain) -> None:
+        server.drop(host, old)
+        put_it(server, domain)
+
+    return spoil
+
+
+P1, P2, RP = f"p1._domainkey.{D}", f"p2._domainkey.{D}", f"rp.{PLATFORM}"
+OURS = f"p1.{{key}}.dkim.{PLATFORM}"
 FAULTS: list[tuple[str, str, str, Spoil]] = [
-    ("other challenge", Kind.OWNERSHIP, "OWNER-MISMATCH", lambda s, d: s.put(f"_portal-challenge.{D}", "TXT", "portal-verify=no")),
-    ("challenge of another", Kind.OWNERSHIP, "OWNER-MISMATCH", lambda s, d: s.put(f"_portal-challenge.{D}", "TXT", f"x{d.challenge}")),
-    ("name added twice", Kind.DKIM1, "DKIM-MISSING", lambda s, d: (s.drop(f"p1._domainkey.{D}", "CNAME"), s.put(f"p1._domainkey.{D}.{D}", "CNAME", "x.example"))[0]),
-    ("target doubled", Kind.DKIM1, "DKIM-MISMATCH", lambda s, d: s.put(f"p1._domainkey.{D}", "CNAME", f"p1.{d.key8}.dkim.sendserver.example.{D}")),
-    ("other service", Kind.DKIM2, "DKIM-MISMATCH", lambda s, d: s.put(f"p2._domainkey.{D}", "CNAME", "s2.shopmail.example")),
-    ("txt instead", Kind.DKIM1, "DKIM-MISMATCH", lambda s, d: (s.drop(f"p1._domainkey.{D}", "CNAME"), s.put(f"p1._domainkey.{D}", "TXT", "v=DKIM1; p=abc"))[0]),
-    ("other key behind", Kind.DKIM1, "DKIM-MISMATCH", lambda s, d: s.put(f"p1.{d.key8}.dkim.sendserver.example", "TXT", "v=DKIM1; p=abc")),
-    ("elsewhere", Kind.RETURN_PATH, "RP-NOT-DELEGATED", lambda s, d: s.put(f"b.{D}", "CNAME", "bounces.shopmail.example")),
-    ("two spf", Kind.RETURN_PATH, "SPF-MULTI", lambda s, d: s.put("rp.sendserver.example", "TXT", SPF, "v=spf1 -all")),
-    ("open spf", Kind.RETURN_PATH, "SPF-OPEN", lambda s, d: s.put("rp.sendserver.example", "TXT", "v=spf1 a ?all")),
-    ("no spf", Kind.RETURN_PATH, "SPF-MISSING", lambda s, d: s.put("rp.sendserver.example", "TXT", "hello")),
-    ("many look-ups", Kind.RETURN_PATH, "SPF-LOOKUPS", lambda s, d: s.put("rp.sendserver.example", "TXT", "v=spf1 " + "mx " * 11 + "-all")),
-    ("look-ups inside", Kind.RETURN_PATH, "SPF-LOOKUPS", lambda s, d: s.put("_spf.relays.sendserver.example", "TXT", "v=spf1 " + "a:x.example " * 10 + "-all")),
-    ("spf circle", Kind.RETURN_PATH, "SPF-LOOKUPS", lambda s, d: s.put("_spf.relays.sendserver.example", "TXT", SPF)),
-    ("two dmarc", Kind.DMARC, "DMARC-MULTI", lambda s, d: s.put(f"_dmarc.{D}", "TXT", "v=DMARC1; p=none", "v=DMARC1; p=reject")),
-    ("no policy", Kind.DMARC, "DMARC-SYNTAX", lambda s, d: s.put(f"_dmarc.{D}", "TXT", "v=DMARC1; p=maybe")),
-    ("null mx", Kind.MX, "FROM-NULLMX", lambda s, d: s.put(D, "MX", "0 .")),
-]  # fmt: skip
+    ("other challenge", Kind.OWNERSHIP, "OWNER-MISMATCH", put(f"_portal-challenge.{D}", "TXT", "portal-verify=no")),
+    ("bare challenge", Kind.OWNERSHIP, "OWNER-MISMATCH", put(f"_portal-challenge.{D}", "TXT", "x{challenge}")),
+    ("name twice", Kind.DKIM1, "DKIM-MISSING", instead(P1, "CNAME", put(f"{P1}.{D}", "CNAME", "x.example"))),
+    ("target doubled", Kind.DKIM1, "DKIM-MISMATCH", put(P1, "CNAME", f"{OURS}.{D}")),
+    ("other service", Kind.DKIM2, "DKIM-MISMATCH", put(P2, "CNAME", "s2.shopmail.example")),
+    ("txt instead", Kind.DKIM1, "DKIM-MISMATCH", instead(P1, "CNAME", put(P1, "TXT", "v=DKIM1; p=abc"))),
+    ("other key behind", Kind.DKIM1, "DKIM-MISMATCH", put(OURS, "TXT", "v=DKIM1; p=abc")),
+    ("elsewhere", Kind.RETURN_PATH, "RP-NOT-DELEGATED", put(f"b.{D}", "CNAME", "bounces.shopmail.example")),
+    ("two spf", Kind.RETURN_PATH, "SPF-MULTI", put(RP, "TXT", SPF, "v=spf1 -all")),
+    ("open spf", Kind.RETURN_PATH, "SPF-OPEN", put(RP, "TXT", "v=spf1 a ?all")),
+    ("no spf", Kind.RETURN_PATH, "SPF-MISSING", put(RP, "TXT", "hello")),
+    ("many look-ups", Kind.RETURN_PATH, "SPF-LOOKUPS", put(RP, "TXT", MANY)),
+    ("look-ups inside", Kind.RETURN_PATH, "SPF-LOOKUPS", put(f"_spf.relays.{PLATFORM}", "TXT", INSIDE)),
+    ("spf circle", Kind.RETURN_PATH, "SPF-LOOKUPS", put(f"_spf.relays.{PLATFORM}", "TXT", SPF)),
+    ("two dmarc", Kind.DMARC, "DMARC-MULTI", put(f"_dmarc.{D}", "TXT", "v=DMARC1; p=none", "v=DMARC1; p=reject")),
+    ("no policy", Kind.DMARC, "DMARC-SYNTAX", put(f"_dmarc.{D}", "TXT", "v=DMARC1; p=maybe")),
+    ("null mx", Kind.MX, "FROM-NULLMX", put(D, "MX", "0 .")),
+]
 
 
 @pytest.mark.parametrize(("kind", "code", "spoil"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
@@ -385,5 +411,3 @@ def test_no_private_key_in_the_repository() -> None:
     root = Path(__file__).resolve().parent.parent
     marker = "BEGIN PRIVATE KEY-----" + "\n"
     assert not [path for path in root.rglob("*.py") if marker in path.read_text()]
-
-

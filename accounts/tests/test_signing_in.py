@@ -7,7 +7,13 @@ import re
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value, yield_hotp_counters_from_time
+from allauth.mfa.totp.internal.auth import (
+    TOTP,
+    format_hotp_value,
+    generate_totp_secret,
+    hotp_value,
+    yield_hotp_counters_from_time,
+)
 from django.conf import settings as live_settings
 from django.contrib.auth.hashers import identify_hasher, make_password
 from django.core import mail
@@ -104,6 +110,7 @@ def test_guessing_a_password_is_limited(alice: Persona) -> None:
 
 def test_unknown_people_and_wrong_passwords_look_alike(alice: Persona) -> None:
     """The same words."""
+
     def words(email: str) -> str:
         page = Client().post("/account/login/", {"login": email, "password": "wrong"}).content.decode()
         found = re.search(r'<div class="s-errors".*?</div>', page, re.DOTALL)
@@ -116,13 +123,19 @@ def test_unknown_people_and_wrong_passwords_look_alike(alice: Persona) -> None:
 def test_a_new_password_by_code(alice: Persona) -> None:
     """Ask, code from the letter, new password; the owner is told."""
     browser = Client()
-    assert browser.post("/account/password/reset/", {"email": alice.user.email})["Location"] == "/account/password/reset/confirm/"
+    assert (
+        browser.post("/account/password/reset/", {"email": alice.user.email})["Location"]
+        == "/account/password/reset/confirm/"
+    )
     assert browser.get("/account/password/reset/confirm/").status_code == 200
     found = re.search(r"^([A-Z0-9-]{6,12})$", str(mail.outbox[0].body), re.MULTILINE)
     assert found, mail.outbox[0].body
     browser.post("/account/password/reset/confirm/", {"code": found[1]})
     assert browser.get("/account/password/reset/complete/").status_code == 200
-    browser.post("/account/password/reset/complete/", {"password1": "an older potting shed", "password2": "an older potting shed"})
+    browser.post(
+        "/account/password/reset/complete/",
+        {"password1": "an older potting shed", "password2": "an older potting shed"},
+    )
     assert log_in(Client(), alice.user.email, "an older potting shed") == "/portal/"
     assert mail.outbox[-1].subject == "Your password was reset"
 
@@ -167,7 +180,13 @@ ENROLLED = [
     "mfa_index", "mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_generate_recovery_codes", "mfa_reauthenticate",
     "mfa_download_recovery_codes",
 ]  # fmt: skip
-OPEN = ["account_login", "account_signup", "account_reset_password", "account_inactive", "account_password_reset_completed"]
+OPEN = [
+    "account_login",
+    "account_signup",
+    "account_reset_password",
+    "account_inactive",
+    "account_password_reset_completed",
+]
 INLINE = re.compile(r"<style|\sstyle=|\son[a-z]+=\"|<script(?![^>]*(?:src=|application/json))")
 
 

@@ -127,7 +127,8 @@ def test_the_review_starts_by_itself_once_complete(applicant: Organization) -> N
     verification.advance(applicant)
     review = Verification.objects.get()
     assert review.state == VerificationState.SUBMITTED
-    assert review.promised_until is not None and review.promised_until > clock.now()
+    assert review.promised_until is not None
+    assert review.promised_until > clock.now()
 
 
 def test_nothing_starts_while_something_is_missing(applicant: Organization) -> None:
@@ -168,7 +169,9 @@ def test_approval_lifts_standing_and_grants(
     """State, standing, allowance, audit and letter, all from one call."""
     review = submitted(applicant)
     with django_capture_on_commit_callbacks(execute=True):
-        verification.decide(review, Ruling(Answer.APPROVE, "Welcome.", 500, "Proof with the first list"), actor=moderator.user)
+        verification.decide(
+            review, Ruling(Answer.APPROVE, "Welcome.", 500, "Proof with the first list"), actor=moderator.user
+        )
     stored, organization = Verification.objects.get(), Organization.objects.get(pk=applicant.pk)
     assert (stored.state, stored.granted_allowance, stored.decided_by) == ("approved", 500, moderator.user)
     assert (organization.standing, organization.daily_allowance) == ("good", 500)
@@ -203,7 +206,11 @@ def test_other_answers_lift_nothing(
     with django_capture_on_commit_callbacks(execute=True):
         verification.decide(review, Ruling(answer, "The page you named is empty."), actor=moderator.user)
     organization = Organization.objects.get(pk=applicant.pk)
-    assert (Verification.objects.get().state, organization.standing, organization.daily_allowance) == (state, "unverified", 0)
+    assert (Verification.objects.get().state, organization.standing, organization.daily_allowance) == (
+        state,
+        "unverified",
+        0,
+    )
     assert mail.outbox[0].subject == subject
     assert "The page you named is empty." in str(mail.outbox[0].body)
 

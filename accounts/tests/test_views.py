@@ -162,9 +162,7 @@ def test_the_team_page_costs_the_same_for_one_and_for_three(
 # --- team
 
 
-def test_inviting_somebody(
-    alice: Persona, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
-) -> None:
+def test_inviting_somebody(alice: Persona, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks) -> None:
     """A letter with a link and none of the inviter's own words."""
     with django_capture_on_commit_callbacks(execute=True):
         answer = alice.client.post("/portal/team/invite/", {"email": "May@larkfield.example", "role": "editor"})
@@ -190,7 +188,9 @@ def test_invitations_that_make_no_sense(alice: Persona, email: str, role: str, w
     assert Invitation.objects.count() == 0
 
 
-def test_nobody_is_bombed_with_invitations(larkfield: Organization, alice: Persona, mallory: Persona, hollin: Organization) -> None:
+def test_nobody_is_bombed_with_invitations(
+    larkfield: Organization, alice: Persona, mallory: Persona, hollin: Organization
+) -> None:
     """The limit of one mailbox holds across organizations."""
     sent = 0
     for persona, organization in [(alice, larkfield), (mallory, hollin)] * policy.INVITES_PER_ADDRESS[0]:
@@ -233,7 +233,9 @@ def test_an_unconfirmed_address_does_not_fit(invitation: Invitation) -> None:
 
 
 @pytest.mark.parametrize("how", ["ended", "withdrawn", "closed", "altered"])
-def test_dead_invitations_say_nothing_more(invitation: Invitation, alice: Persona, larkfield: Organization, how: str) -> None:
+def test_dead_invitations_say_nothing_more(
+    invitation: Invitation, alice: Persona, larkfield: Organization, how: str
+) -> None:
     """One page for all of them."""
     token = invitations.token_of(invitation)
     if how == "ended":
@@ -456,7 +458,9 @@ def test_a_business_profile_that_is_not_right(alice: Persona, change: dict[str, 
 
 def test_a_profile_cannot_be_given_to_another_organization(alice: Persona, hollin: Organization) -> None:
     """A typed organization id is ignored."""
-    alice.client.post("/portal/verify/business/", {**BUSINESS, "organization": str(hollin.pk), "organization_id": str(hollin.pk)})
+    alice.client.post(
+        "/portal/verify/business/", {**BUSINESS, "organization": str(hollin.pk), "organization_id": str(hollin.pk)}
+    )
     assert not hasattr(Organization.objects.get(pk=hollin.pk), "profile")
 
 
@@ -499,7 +503,11 @@ def test_adding_a_domain(alice: Persona) -> None:
     added = SendingDomain.objects.get()
     assert answer["Location"] == f"/portal/domains/{added.uid}/"
     page = alice.client.get(answer["Location"]).content.decode()
-    for wanted in (f"portal-verify={added.challenge}", f"p1.{added.key8}.dkim.sendserver.example", "rp.sendserver.example"):
+    for wanted in (
+        f"portal-verify={added.challenge}",
+        f"p1.{added.key8}.dkim.sendserver.example",
+        "rp.sendserver.example",
+    ):
         assert wanted in page
 
 
@@ -589,7 +597,9 @@ def test_links_and_confirmations_grow_old(sender: FromAddress, monkeypatch: pyte
         ({"reply_to": "no-reply@larkfield.example"}, "Somebody has to read the answers"),
     ],
 )
-def test_from_addresses_that_are_refused(alice: Persona, domain: SendingDomain, change: dict[str, str], words: str) -> None:
+def test_from_addresses_that_are_refused(
+    alice: Persona, domain: SendingDomain, change: dict[str, str], words: str
+) -> None:
     """Each says what to do instead."""
     data = {"display_name": "Larkfield", "local_part": "news", "reply_to": "", **change}
     page = alice.client.post(reverse("from_add", args=[domain.uid]), data).content.decode()

@@ -27,9 +27,8 @@ def domains(request: PortalRequest) -> HttpResponse:
     """List the organization's domains."""
     wrong = Count("records", filter=Q(records__ok=False))
     rows = SendingDomain.objects.for_org(request.org).filter(removed_at=None).annotate(wrong=wrong).order_by("name")
-    for row in rows:
-        row.ready = logic.is_ready_to_send(row)
-    return render(request, "accounts/domains.html", {"domains": rows, **_rights(request)})
+    lines = [{"row": row, "ready": logic.is_ready_to_send(row)} for row in rows]
+    return render(request, "accounts/domains.html", {"domains": lines, **_rights(request)})
 
 
 def _rights(request: PortalRequest) -> dict[str, bool]:
@@ -60,8 +59,8 @@ def _records(domain: SendingDomain) -> list[DomainRecord]:
     order = list(DomainRecord.Kind.values)
     rows = list(domain.records.all())
     for row in rows:
-        row.label = row.host.removesuffix(f".{domain.name}") if row.host != domain.name else domain.name
-        row.found_text = ", ".join(row.found)
+        row.label = row.host.removesuffix(f".{domain.name}")  # type: ignore[attr-defined]
+        row.found_text = ", ".join(row.found)  # type: ignore[attr-defined]
     return sorted(rows, key=lambda row: (row.ok, order.index(row.kind)))
 
 

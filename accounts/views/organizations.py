@@ -81,5 +81,3 @@ def org_close(request: PortalRequest) -> HttpResponse:
         messages.success(request, f"{request.org.name} is closed. Unsubscribe links keep working.")
         return redirect("portal_home")
     return render(request, "accounts/org_close.html", {"form": form})
-
-

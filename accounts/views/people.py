@@ -54,7 +54,10 @@ def _save(request: PortalRequest, data: dict[str, Any], *, owner: bool) -> None:
         User.objects.filter(pk=request.user.pk).update(name=data["name"], time_zone=data["time_zone"])
         notify = {name: data[name] for name in ("notify_urgent", "notify_digest")}
         Membership.objects.filter(pk=request.membership.pk).update(**notify)
-        changed = owner and (request.org.name, request.org.time_zone) != (data["organization"], data["organization_zone"])
+        changed = owner and (request.org.name, request.org.time_zone) != (
+            data["organization"],
+            data["organization_zone"],
+        )
         if changed:
             Organization.objects.filter(pk=request.org.pk).update(
                 name=data["organization"], time_zone=data["organization_zone"]
@@ -85,7 +88,7 @@ def audit_log(request: PortalRequest) -> HttpResponse:
     page = Paginator(rows, AUDIT_PAGE).get_page(request.GET.get("page"))
     names = _names([row.actor_uid for row in page])
     for row in page:
-        row.who = names.get(row.actor_uid, "The system" if row.actor_uid is None else "Staff")
+        row.who = names.get(row.actor_uid, "Staff" if row.actor_uid else "The system")  # type: ignore[attr-defined]
     return render(request, "accounts/audit.html", {"page_obj": page})
 
 

@@ -44,9 +44,7 @@ def from_change(request: PortalRequest, uid: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
-            senders.change(
-                sender, display_name=data["display_name"], reply_to=data["reply_to"], actor=request.user
-            )
+            senders.change(sender, display_name=data["display_name"], reply_to=data["reply_to"], actor=request.user)
         except AccountsError as error:
             form.add_error(None, str(error))
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
 from uuid import UUID
 
 from allauth.mfa.models import Authenticator
@@ -16,7 +15,7 @@ from accounts.access import RIGHTS, PortalRequest, Right, get_object_for, has_ri
 from accounts.errors import AccountsError
 from accounts.forms import InviteForm, RoleForm
 from accounts.middleware import SESSION_KEY
-from accounts.models import Invitation, Membership, Role, User
+from accounts.models import Invitation, Membership, Role
 
 # What the table of roles says, each line with the right behind it.
 ROLE_LINES = (
@@ -169,7 +168,7 @@ def invite_accept(request: HttpRequest, token: str) -> HttpResponse:
     invitation = invitations.from_token(token)
     if invitation is None:
         return render(request, "accounts/invite_gone.html", status=404)
-    user = cast(User, request.user) if request.user.is_authenticated else None
+    user = request.user if request.user.is_authenticated else None
     context = {"invitation": invitation, "fits": user is not None and invitations.is_for(invitation, user)}
     if user is None:
         request.session["invitation"] = token  # sign-up then asks for no organization of its own

@@ -40,7 +40,9 @@ class Command(BaseCommand):
             EmailAddress.objects.update_or_create(
                 user=person, email=person.email, defaults={"verified": True, "primary": True}
             )
-            audit.record("staff.first_admin", actor=None, subject=f"user:{person.uid}", reason="made on the command line")
+            audit.record(
+                "staff.first_admin", actor=None, subject=f"user:{person.uid}", reason="made on the command line"
+            )
         self.stdout.write(f"{person.email} is administrator. Sign in, set up a second factor, then open /staff/.")
 
     def _person(self, email: str, options: dict[str, Any]) -> User:
