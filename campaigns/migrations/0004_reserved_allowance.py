@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0003_platform_key'),
-        ('campaigns', '0003_delivery_state_view'),
+        ("accounts", "0003_platform_key"),
+        ("campaigns", "0003_delivery_state_view"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='chunk',
-            name='reserved',
+            model_name="chunk",
+            name="reserved",
             field=models.PositiveIntegerField(default=0),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(fields=['contact_id'], name='delivery_by_contact'),
+            model_name="delivery",
+            index=models.Index(fields=["contact_id"], name="delivery_by_contact"),
         ),
     ]

@@ -4,15 +4,28 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('campaigns', '0004_reserved_allowance'),
+        ("campaigns", "0004_reserved_allowance"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='brake',
-            name='kind',
-            field=models.CharField(choices=[('customer', 'Paused by the customer'), ('staff', 'Paused by staff'), ('render', 'Too many messages could not be written'), ('blocked', 'Receivers refuse this mail'), ('bounces', 'Too many bounces'), ('complaints', 'Too many complaints'), ('relay', 'A relay has a fault'), ('epoch', 'The database was restored'), ('late', 'The planned time has passed'), ('domain', 'The sending domain is not in order')], max_length=10),
+            model_name="brake",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("customer", "Paused by the customer"),
+                    ("staff", "Paused by staff"),
+                    ("render", "Too many messages could not be written"),
+                    ("blocked", "Receivers refuse this mail"),
+                    ("bounces", "Too many bounces"),
+                    ("complaints", "Too many complaints"),
+                    ("relay", "A relay has a fault"),
+                    ("epoch", "The database was restored"),
+                    ("late", "The planned time has passed"),
+                    ("domain", "The sending domain is not in order"),
+                ],
+                max_length=10,
+            ),
         ),
     ]
