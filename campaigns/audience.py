@@ -84,7 +84,10 @@ def count_lately(organization_id: int, lists: Sequence[ContactList], needed: Col
         return count(organization_id, lists, needed)
     parts = [str(organization_id), *(str(one.pk) for one in lists), *sorted(needed)]
     key = "audience:" + hashlib.blake2s("|".join(parts).encode(), digest_size=12).hexdigest()
-    found: AudienceFacts = cache.get_or_set(key, lambda: count(organization_id, lists, needed), KEPT_SECONDS)
+    found: AudienceFacts | None = cache.get(key)
+    if found is None:
+        found = count(organization_id, lists, needed)
+        cache.set(key, found, KEPT_SECONDS)
     return found
 
 
