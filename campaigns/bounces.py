@@ -52,7 +52,7 @@ _BY_CODE: Final[dict[str, BounceClass]] = {
     **dict.fromkeys(("5.7.25", "5.7.26", "5.7.27", "5.7.29", "5.7.515"), BounceClass.BLOCK_AUTH),
     **dict.fromkeys(("5.7.20", "5.7.21", "5.7.22", "5.7.23", "5.7.24"), BounceClass.BLOCK_AUTH),
     **dict.fromkeys(("5.7.28", "4.7.28", "5.7.0", "5.7.6", "5.7.7", "5.7.8", "5.7.9"), BounceClass.BLOCK_REPUTATION),
-    **dict.fromkeys(("5.7.2", "5.2.4", "5.1.8", "5.1.7"), BounceClass.POLICY_RECIPIENT),
+    **dict.fromkeys(("5.7.2", "5.2.4", "5.1.8", "5.1.7", "5.1.351"), BounceClass.POLICY_RECIPIENT),
 }
 
 # Words, in the order in which they win: whatever spares the person comes before "hard".
@@ -80,12 +80,12 @@ _WORDS: Final[tuple[tuple[str, BounceClass, str], ...]] = (
         "members",
         BounceClass.POLICY_RECIPIENT,
         r"only (?:members|subscribers)|not (?:a |an )?(?:member|subscriber)|not authori[sz]ed to (?:send|post)|restricted to|moderat"
-        r"|sender (?:address )?(?:rejected|denied|not allowed|verify)|not (?:allowed|permitted) to (?:send|post)|challenge|whitelist",
+        r"|sender (?:address )?(?:rejected|denied|not allowed|verify)|not (?:allowed|permitted) to (?:send|post)|challenge|whitelist|recipient preferences",
     ),
     (
         "greylist",
         BounceClass.TRANSIENT,
-        r"gr[ea]y-?list|try (?:again|later)|too many (?:connections|messages|recipients|concurrent)|resources? (?:temporarily )?unavailable|throttl|rate.?limit",
+        r"gr[ea]y-?list|try (?:again )?(?:later|shortly|in )|(?:at a|message) rate\b|name server reply|too many (?:connections|messages|recipients|concurrent)|resources? (?:temporarily )?unavailable|throttl|rate.?limit",
     ),
     (
         "block",
@@ -141,7 +141,7 @@ def diagnose(code: int | None, enhanced: str, text: str) -> Diagnosis:
         return _temporary(by_code, enhanced, words)
     if by_code is not None and (words is None or not _contradicts(by_code, words.bounce_class)):
         return Diagnosis(by_code, enhanced)
-    if words is not None:
+    if words is not None and (words.bounce_class not in HARD or _may_condemn(code, enhanced)):
         return words
     return _by_basic(code, enhanced)
 
@@ -173,8 +173,23 @@ def _temporary(by_code: BounceClass | None, enhanced: str, words: Diagnosis | No
 
 def _contradicts(by_code: BounceClass, words: BounceClass) -> bool:
     """Tell whether the words take back what the code says: many hosts answer 5.1.1 to whatever they dislike."""
-    sparing = {BounceClass.BLOCK_REPUTATION, BounceClass.BLOCK_AUTH, BounceClass.FULL, BounceClass.POLICY_RECIPIENT}
+    sparing = {*BLOCKS, BounceClass.FULL, BounceClass.POLICY_RECIPIENT, BounceClass.TRANSIENT, BounceClass.SOFT}
     return by_code in HARD and words in sparing
+
+
+def _may_condemn(code: int | None, enhanced: str) -> bool:
+    """Tell whether words may make it hard: only behind a code that speaks of the address (rules section 4)."""
+    return code in (550, 551, 553) or enhanced.startswith(("5.1.", "5.4."))
+
+
+def spare(diagnosis: Diagnosis) -> Diagnosis:
+    """Return the class for a refusal behind the message: a server that took RCPT knows the address.
+
+    Filters like to say "user unknown" then; only an enhanced code is believed.
+    """
+    if diagnosis.bounce_class in HARD and diagnosis.rule.startswith("words"):
+        return Diagnosis(BounceClass.POLICY_RECIPIENT, f"{diagnosis.rule}, behind DATA")
+    return diagnosis
 
 
 def _by_basic(code: int | None, enhanced: str) -> Diagnosis:

@@ -5,6 +5,7 @@ The token is sealed (sendserver.lib.tokens): whoever was not given it cannot mak
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -13,6 +14,8 @@ from django.conf import settings
 
 from sendserver.lib.tokens import Purpose, open_token, seal
 
+CANDIDATES_MAX: Final = 200
+_TOKEN: Final = re.compile(r"(?<![a-z0-9])[a-z0-9]{2}[a-z2-7]{26}(?![a-z0-9])")
 MAILBOXES: Final = frozenset({"abuse", "postmaster", "help", "privacy"})
 
 
@@ -98,6 +101,20 @@ def read(address: str) -> Ours | None:
         return None
     delivery_id = open_token(Purpose.DELIVERY, token)
     return None if delivery_id is None else Ours(kind, delivery_id)
+
+
+def find_delivery(text: str) -> int | None:
+    """Return the delivery whose token stands in `text` (headers of a returned message), or None.
+
+    Looks at no more than CANDIDATES_MAX words that have a token's shape.
+    """
+    for count, match in enumerate(_TOKEN.finditer(text.lower())):
+        if count >= CANDIDATES_MAX:
+            return None
+        delivery_id = open_token(Purpose.DELIVERY, match[0])
+        if delivery_id is not None:
+            return delivery_id
+    return None
 
 
 def _own_hosts() -> frozenset[str]:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from random import Random
 from typing import Final
 
-from campaigns.bounces import BounceClass, diagnose
+from campaigns.bounces import BounceClass, diagnose, spare
 from campaigns.sending.smtp import SESSION_PHASES, Answer, Phase, WireError
 from compliance import policy
 
@@ -60,6 +60,8 @@ def of_answer(answer: Answer, *, attempt: int, age: float, random: Random) -> De
     if reply.code == 421 and answer.phase is not Phase.DOT:
         return Decision(Kind.PUT_BACK, Relay.BUSY, rule="421")
     diagnosis = diagnose(reply.code, reply.enhanced, reply.text)
+    if answer.phase is Phase.DOT:
+        diagnosis = spare(diagnosis)
     if not reply.is_temporary:
         return Decision(Kind.REJECTED, bounce_class=diagnosis.bounce_class, rule=diagnosis.rule)
     busy = Relay.BUSY if reply.code in (421, 452) or reply.enhanced.startswith("4.3.") else Relay.FINE
