@@ -195,3 +195,15 @@ def test_a_needed_field_that_is_empty_blocks(larkfield: Organization, alice: Per
     answer = gate.judge(propose(draft))
     check = next(c for c in answer.checks if c.rule_id == "CONTENT-MERGE")
     assert (check.decision, check.evidence) == ("block", {"field": "first_name", "people": 1})
+
+
+def test_long_lists_are_counted_once_a_minute_for_the_editor_and_freshly_for_sending(
+    larkfield: Organization, alice: Persona, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("campaigns.audience.KEPT_ABOVE", 1)
+    world = make_world(larkfield)
+    draft = make_draft(world, alice.user)
+    assert propose(draft, lately=True).audience.mailable == 3
+    add_person(world, "late@reader.example", first_name="Late")
+    assert propose(draft, lately=True).audience.mailable == 3
+    assert propose(draft).audience.mailable == 4
