@@ -18,10 +18,16 @@ def run() -> int:
     cases.reopen_unanswered()
     now = clock.now()
     open_cases = Case.objects.exclude(state__in=(CaseState.DECIDED, CaseState.ASKED)).filter(promised_until__lte=now)
-    late = [f"Case {case.reference}, {case.organization}" for case in open_cases.select_related("organization")]
+    late = {
+        case.reference: f"Case {case.reference}, {case.organization}"
+        for case in open_cases.select_related("organization")
+    }
     appeals = Appeal.objects.filter(state=Appeal.State.OPEN, promised_until__lte=now).select_related("decision")
-    late += [f"Appeal against {appeal.decision.reference}, {appeal.organization}" for appeal in appeals]
-    fresh = [line for line in late if cache.add(f"abuse:late:{line}", 1, REPEAT_SECONDS)]
+    late |= {
+        appeal.decision.reference: f"Appeal against {appeal.decision.reference}, {appeal.organization}"
+        for appeal in appeals.select_related("organization")
+    }
+    fresh = [line for reference, line in late.items() if cache.add(f"abuse:late:{reference}", 1, REPEAT_SECONDS)]
     if fresh:
         text = "These promises have passed:\n\n" + "\n".join(fresh) + f"\n\n{settings.BASE_URL}/staff/"
         subject = f"Late: {len(fresh)} on the abuse desk"

@@ -36,7 +36,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Look up",
         (
             Entry("Organizations", "people", "admin:accounts_organization_changelist"),
-            Entry("Complaints", "mail", "admin:abuse_complaint_changelist"),
+            Entry("Reports", "mail", "admin:abuse_complaint_changelist", "unmatched"),
             Entry("Decisions", "scale", "admin:abuse_decision_changelist"),
             Entry("Relays", "server", "admin:staff_relays"),
             Entry("Do-not-mail", "no", "admin:staff_do_not_mail"),

@@ -1,0 +1,166 @@
+"""The two relays as staff see them: pace, what waits, faults; pause and resume with a reason; doubts and brakes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, QuerySet, Sum
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.response import TemplateResponse
+
+from abuse.measures import OURS
+from abuse.moderation import may_moderate
+from accounts import audit
+from accounts.models import User
+from campaigns import brakes
+from campaigns.errors import CampaignError
+from campaigns.models import Brake, Chunk, Delivery, Outcome, RelayState, Retry, SystemMail, Tally
+from campaigns.sending import poke, resolve
+from campaigns.sending import relays as sending
+from sendserver.lib import clock
+from sendserver.lib.addresses import masked
+
+LAST: Final = 5000  # newest answers that pace and refusals are counted from
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+SHOWN: Final = 100
+
+
+def panel() -> dict[str, Any]:
+    """Return what the relay panel shows; counts come from the newest answers, so the page stays cheap."""
+    now = clock.now()
+    newest = list(Outcome.objects.order_by("-pk").values_list("relay", "state", "at", "code")[:LAST])
+    pace = Counter(relay for relay, state, at, _ in newest if state == "accepted" and at > now - MINUTE)
+    slow = Counter(relay for relay, _, at, code in newest if at > now - HOUR and code and 400 <= code < 500)
+    states = {row.key: row for row in RelayState.objects.select_related("paused_by")}
+    return {
+        "relays": [
+            _relay(key, number, states.get(key), pace, slow) for number, key in enumerate(sending.KEYS, start=1)
+        ],
+        "doubts": doubts().count(),
+        "brakes_on": Brake.objects.filter(lifted_at=None).count(),
+    }
+
+
+def _relay(key: str, number: int, row: RelayState | None, pace: Counter[str], slow: Counter[str]) -> dict[str, Any]:
+    own_mail = SystemMail.objects.filter(relay=key, state__in=(SystemMail.State.QUEUED, SystemMail.State.SENDING))
+    open_chunks = Chunk.objects.filter(relay=key).exclude(state=Chunk.State.DONE)
+    waiting = open_chunks.aggregate(n=Sum(F("last_seq") - F("first_seq") + 1))["n"] or 0
+    return {
+        "key": key,
+        "number": number,
+        "name": settings.RELAYS[key].name,
+        "row": row,
+        "status": _status(row, pace[key]),
+        "facts": [
+            ("Pace", f"{pace[key]:,} a minute"),
+            ("Waiting", f"{waiting:,}"),
+            ("To try again", f"{Retry.objects.filter(relay=key).count():,}"),
+            ("4xx, 1 h", f"{slow[key]:,}"),
+            ("Our own mail", f"{own_mail.count():,} waiting"),
+            ("Last good", f"{row.last_ok_at:%H:%M:%S}" if row and row.last_ok_at else "not yet"),
+        ],
+    }
+
+
+def _status(row: RelayState | None, pace: int) -> tuple[str, str]:
+    if row is None:
+        return ("Not used yet", "")
+    if row.paused_at:
+        return ("Paused", "warn")
+    if row.open_until and row.open_until > clock.now():
+        return (f"Silent: {row.last_error[:80]}", "bad")
+    return ("Sending", "ok") if pace else ("Ready", "ok")
+
+
+def doubts() -> QuerySet[Outcome]:
+    """Return deliveries in doubt now, over all campaigns; tallies say where to look, so no log is read through."""
+    campaigns = Tally.objects.filter(state=Outcome.State.IN_DOUBT, count__gt=0).values("campaign_id")
+    later = Outcome.objects.filter(delivery_id=OuterRef("delivery_id"), pk__gt=OuterRef("pk"))
+    return Outcome.objects.filter(~Exists(later), state=Outcome.State.IN_DOUBT, campaign_id__in=campaigns)
+
+
+def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """Show the servers page: both relays with pause and resume, messages in doubt, brakes."""
+    rows = list(doubts().order_by("-pk")[:SHOWN])
+    found = Delivery.objects.select_related("campaign", "organization").in_bulk([row.delivery_id for row in rows])
+    pairs = [(row, found[row.delivery_id]) for row in rows if row.delivery_id in found]
+    live = Brake.objects.filter(lifted_at=None).select_related("campaign", "organization").order_by("-pk")[:SHOWN]
+    extra = {
+        "title": "Relays",
+        "doubt_rows": [(row, delivery, masked(delivery.address)) for row, delivery in pairs],
+        "brake_rows": [(brake, brake.kind in OURS) for brake in live],
+        "may_act": may_moderate(_actor(request)),
+        **panel(),
+    }
+    return TemplateResponse(request, "admin/staff_relays.html", {**context, **extra})
+
+
+def now(request: HttpRequest) -> HttpResponse:
+    """Answer with the relay panel alone, for the page that asks every 10 s."""
+    return render(request, "admin/relay_panel.html", panel())
+
+
+def pause(request: HttpRequest, key: str) -> HttpResponse:
+    """Pause a relay, with a reason."""
+    return _switch(request, key, "relay.paused")
+
+
+def resume(request: HttpRequest, key: str) -> HttpResponse:
+    """Resume a relay, with a reason."""
+    return _switch(request, key, "relay.resumed")
+
+
+def _switch(request: HttpRequest, key: str, action: str) -> HttpResponse:
+    reason = request.POST.get("reason", "").strip()
+    if key not in sending.KEYS:
+        raise Http404
+    if not reason:
+        messages.error(request, "Say why.")
+        return redirect("admin:staff_relays")
+    with transaction.atomic():
+        pausing = action == "relay.paused"
+        done = sending.pause(key, actor=_actor(request), reason=reason) if pausing else sending.resume(key)
+        if done:
+            audit.record(action, actor=_actor(request), subject=f"relay:{key}", reason=reason)
+            poke.poke_after_commit([key])
+    word = "paused" if pausing else "in use again"
+    messages.success(request, f"{key} is {word}.") if done else messages.info(request, f"{key} was {word} already.")
+    return redirect("admin:staff_relays")
+
+
+def settle(request: HttpRequest, pk: int) -> HttpResponse:
+    """Settle a message in doubt: send it again, or call it accepted; both with a reason."""
+    delivery = get_object_or_404(Delivery, pk=pk)
+    reason = request.POST.get("reason", "").strip()
+    if not reason:
+        messages.error(request, "Say why: what did you see?")
+        return redirect("admin:staff_relays")
+    act = resolve.resend if "resend" in request.POST else resolve.call_accepted
+    try:
+        act(delivery, actor=_actor(request), reason=reason)
+    except CampaignError as error:
+        messages.error(request, str(error))
+    return redirect("admin:staff_relays")
+
+
+def lift(request: HttpRequest, pk: int) -> HttpResponse:
+    """Lift a brake that a decision, a rate or a fault has set, with a reason."""
+    brake = get_object_or_404(Brake, pk=pk)
+    reason = request.POST.get("reason", "").strip()
+    if brake.kind == Brake.Kind.CUSTOMER:
+        messages.error(request, "The customer paused this; only the customer resumes it.")
+    elif not reason:
+        messages.error(request, "Say why.")
+    elif not brakes.lift(brake, actor=_actor(request), reason=reason):
+        messages.info(request, "This brake was lifted already.")
+    return redirect("admin:staff_relays")
+
+
+def _actor(request: HttpRequest) -> User:
+    return request.user  # type: ignore[return-value]
