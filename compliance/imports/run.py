@@ -121,4 +121,4 @@ def waiting(now: datetime) -> QuerySet[ImportJob]:
 
 def uncounted() -> Q:
     """Return the condition of jobs whose first reading is not finished."""
-    return Q(state__in=[ImportState.MAPPED, ImportState.ANSWERED]) & ~Q(scan__done=True)
+    return Q(state__in=[ImportState.MAPPED, ImportState.ANSWERED]) & (Q(scan={}) | Q(scan__done=False))
