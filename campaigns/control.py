@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.db import transaction
+from django.db.models import QuerySet
 
 from accounts.models import User
 from campaigns import brakes, lifecycle
 from campaigns.errors import CampaignError
 from campaigns.models import Brake, Campaign, CampaignState
+
+OWN: Final = (Brake.Kind.CUSTOMER, Brake.Kind.LATE)  # brakes that the customer may lift
 
 
 class ControlRefusedError(CampaignError):
@@ -25,13 +30,23 @@ def pause(campaign: Campaign, *, actor: User) -> Campaign:
 @transaction.atomic
 def resume(campaign: Campaign, *, actor: User) -> Campaign:
     """Go on after a pause; refused while a brake is on that only staff can lift."""
-    others = brakes.holding(campaign).exclude(kind=Brake.Kind.CUSTOMER)
+    others = brakes.holding(campaign).exclude(kind__in=OWN)
     if others.exists():
         raise ControlRefusedError(f"Our staff has to look first: {others[0].reason}")
-    for brake in brakes.live(campaign=campaign).filter(kind=Brake.Kind.CUSTOMER):
-        brakes.lift(brake, actor=actor, reason="Resumed by the customer")
+    lifted = [brakes.lift(brake, actor=actor, reason="Resumed by the customer") for brake in _own(campaign)]
+    if any(lifted) and campaign.state in (CampaignState.PLANNING, CampaignState.SENDING):
+        return campaign  # a late start was braked without a pause; the lanes go on by themselves
     target = CampaignState.SENDING if campaign.planned_at else CampaignState.PLANNING
     return lifecycle.move(campaign, target, actor=actor, reason="Resumed by the customer")
+
+
+def can_resume(campaign: Campaign) -> bool:
+    """Tell whether the customer may let it go on: its own pause, or a start that came too late."""
+    return campaign.state == CampaignState.PAUSED or _own(campaign).exists()
+
+
+def _own(campaign: Campaign) -> QuerySet[Brake]:
+    return brakes.live(campaign=campaign).filter(kind__in=OWN)
 
 
 @transaction.atomic

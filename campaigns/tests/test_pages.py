@@ -365,6 +365,27 @@ def test_a_brake_of_ours_is_not_lifted_by_the_customer(running: Campaign, alice:
     assert running.brakes.filter(lifted_at=None).count() == 2
 
 
+def test_a_late_start_waits_for_the_customer(running: Campaign, alice: Persona) -> None:
+    from campaigns import brakes
+
+    brakes.set_brake("late", "The planned time passed hours ago.", campaign=running)
+    page = alice.client.get(reverse("campaign_progress", args=[running.uid])).content.decode()
+    assert "Go on" in page
+    alice.client.post(reverse("campaign_resume", args=[running.uid]))
+    running.refresh_from_db()
+    assert running.state == CampaignState.SENDING
+    assert running.brakes.filter(lifted_at=None).count() == 0
+
+
+def test_an_old_page_cannot_send_a_changed_draft(draft: Campaign, alice: Persona) -> None:
+    values = ordered(draft)
+    alice.client.post(reverse("campaign_edit", args=[draft.uid]), typed(draft, subject="Other words"))
+    answer = alice.client.post(reverse("campaign_review", args=[draft.uid]), values, follow=True)
+    assert "This draft changed" in answer.content.decode()
+    draft.refresh_from_db()
+    assert draft.state == CampaignState.DRAFT
+
+
 def test_a_scheduled_campaign_goes_back_to_draft(draft: Campaign, alice: Persona) -> None:
     Campaign.objects.filter(pk=draft.pk).update(
         state=CampaignState.SCHEDULED, scheduled_at=clock.now() + timedelta(days=1)

@@ -63,7 +63,7 @@ def _context(request: PortalRequest, campaign: Campaign) -> dict[str, Any]:
         "refused_total": figures.rejected + back.bounced,
         "is_live": campaign.state in PAUSABLE,
         "can_pause": may_send and campaign.state in PAUSABLE,
-        "can_resume": may_send and campaign.state == CampaignState.PAUSED,
+        "can_resume": may_send and control.can_resume(campaign),
         "can_stop": may_send and campaign.state in STOPPABLE,
         "can_take_back": may_send and campaign.state == CampaignState.SCHEDULED,
         "is_over": campaign.state in (CampaignState.SENT, CampaignState.STOPPED),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from django.contrib import messages
 from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
@@ -56,7 +57,8 @@ def send(request: PortalRequest, uid: UUID) -> HttpResponse:
     except OrderRefusedError as error:
         form.add_error(error.field, error.text)
         return _page(request, campaign, form, status=422)
-    except StaleDraftError:
+    except StaleDraftError as error:
+        messages.warning(request, str(error))
         return redirect("campaign_review" if campaign.state == CampaignState.DRAFT else "campaign_progress", uid)
     if not done.accepted:
         return _page(request, campaign, form, status=422)
