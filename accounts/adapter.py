@@ -77,6 +77,13 @@ class AccountAdapter(DefaultAccountAdapter):
         """Return the visitor's address behind our proxies, as every other limit counts it."""
         return client_ip(request)
 
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Lead staff who are in no organization to the staff area, everybody else to the portal."""
+        user = cast(User, request.user)
+        if user.is_staff and not user.memberships.exists():
+            return reverse("admin:index")
+        return cast(str, super().get_login_redirect_url(request))
+
     def get_signup_redirect_url(self, request: HttpRequest) -> str:
         """Go to the task list after sign-up."""
         return reverse("verify")

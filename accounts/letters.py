@@ -9,7 +9,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from accounts import notices, people, policy
-from accounts.models import Organization, SendingDomain, Verification
+from accounts.models import Organization, SendingDomain, Verification, VerificationState
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,26 @@ def write(review: Verification, answer: str, *, reason: str = "", allowance: int
         "url": settings.BASE_URL + reverse("verify"),
         "appeal_months": policy.REFUSAL_APPEAL_MONTHS,
     }
-    return Letter(_subject(answer, organization, context["domain"]), f"emails/verification_{answer}.txt", context)
+    kind = "verification" if _is_first(review) else "allowance"
+    return Letter(_subject(kind, answer, organization, context), f"emails/{kind}_{answer}.txt", context)
 
 
-def _subject(answer: str, organization: Organization, domain: str) -> str:
+def _is_first(review: Verification) -> bool:
+    """Tell whether this review leads to the first allowance, not to a larger one."""
+    earlier = Verification.objects.filter(organization=review.organization_id, state=VerificationState.APPROVED)
+    return not earlier.exclude(pk=review.pk).exists()
+
+
+def _subject(kind: str, answer: str, organization: Organization, context: dict[str, Any]) -> str:
+    name, domain = organization.name, context["domain"]
+    if kind == "allowance":
+        more = f"More messages a day: {context['allowance']:,} for {name}"
+        return {"approve": more, "ask": f"Question about {name}: we need one thing more"}.get(
+            answer, f"Not more messages a day yet: {name}"
+        )
     if answer == "approve":
-        return f"Verified: you can send from {domain}" if domain else f"Verified: {organization.name} can send"
-    if answer == "ask":
-        return f"Question about {organization.name}: we need one thing more"
-    return f"Not verified: {organization.name}"
+        return f"Verified: you can send from {domain}" if domain else f"Verified: {name} can send"
+    return f"Question about {name}: we need one thing more" if answer == "ask" else f"Not verified: {name}"
 
 
 def _domain(organization: Organization) -> str:

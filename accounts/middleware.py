@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponseBase
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 if TYPE_CHECKING:
@@ -26,7 +29,15 @@ class CurrentOrganization:
         request.org = SimpleLazyObject(  # type: ignore[attr-defined]
             lambda: request.membership.organization if request.membership else None  # type: ignore[attr-defined]
         )
-        return self.get_response(request)
+        with _time_zone(request):
+            return self.get_response(request)
+
+
+def _time_zone(request: HttpRequest) -> AbstractContextManager[None]:
+    """Show times of the portal in the person's zone; everywhere else in UTC, and no session is read for it."""
+    if not request.path.startswith(("/portal/", "/account/")) or not request.user.is_authenticated:
+        return nullcontext()
+    return timezone.override(ZoneInfo(request.user.time_zone))
 
 
 def current_membership(request: HttpRequest) -> Membership | None:

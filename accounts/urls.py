@@ -6,6 +6,8 @@ from accounts.views import domains, organizations, people, senders, team, verifi
 
 urlpatterns: list[URLPattern] = [
     path("account/second-factor/", people.second_factor, name="second_factor"),
+    # One door for everybody: in front of the staff area's own, which would know no second factor and no limits.
+    path("staff/login/", people.staff_door, name="staff_door"),
     path("invite/<str:token>/", team.invite_accept, name="invite_accept"),
     path("confirm/from/<str:token>/", senders.from_confirm, name="from_confirm"),
     # organizations
@@ -31,6 +33,7 @@ urlpatterns: list[URLPattern] = [
     path("portal/verify/business/", verification.verify_business, name="verify_business"),
     path("portal/verify/practice/", verification.verify_practice, name="verify_practice"),
     path("portal/verify/submit/", verification.verify_submit, name="verify_submit"),
+    path("portal/verify/more/", verification.verify_more, name="verify_more"),
     # domains and From addresses
     path("portal/domains/", domains.domains, name="domains"),
     path("portal/domains/add/", domains.domain_add, name="domain_add"),

@@ -155,12 +155,14 @@ def submit(organization: Organization, *, actor: User | None) -> Verification:
     return review
 
 
-def apply_again(organization: Organization, *, requested: int) -> Verification:
-    """Open a new review after a refusal, or for a larger allowance."""
-    review = begin(organization)
-    Verification.objects.filter(pk=review.pk).update(requested_allowance=requested)
-    review.requested_allowance = requested
-    return review
+def ask_for_more(organization: Organization, wanted: int, *, actor: User) -> Verification:
+    """Open a review for a larger allowance and hand it to staff; standing is not touched by it."""
+    if wanted not in policy.ALLOWANCE_CHOICES:
+        raise VerificationRefusedError("Choose one of the allowances.")
+    with transaction.atomic():
+        review = begin(organization)
+        Verification.objects.filter(pk=review.pk).update(requested_allowance=wanted)
+        return submit(organization, actor=actor)
 
 
 def decide(review: Verification, ruling: Ruling, *, actor: User) -> Verification:

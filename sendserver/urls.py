@@ -3,7 +3,6 @@
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import RedirectView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("sendserver.pages.urls")),
@@ -11,8 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("compliance.urls")),
     path("", include("campaigns.urls")),
     path("", include("abuse.urls")),
-    # One door for everybody: the staff area uses the portal's own sign-in with its second factor and limits.
-    path("staff/login/", RedirectView.as_view(pattern_name="account_login", query_string=True)),
+    # The staff area's sign-in, staff/login/, is the portal's own: see accounts.urls.
     path("staff/", admin.site.urls),
     path("account/", include("allauth.urls")),
 ]

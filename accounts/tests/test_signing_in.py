@@ -261,13 +261,31 @@ def test_signing_out_is_a_post(alice: Persona) -> None:
 
 
 def test_staff_need_a_second_factor(db: None) -> None:
-    """Staff without one see the sign-in page, not the staff area."""
+    """Staff without one are led to set it up, and do not go round in circles."""
     user = make_user("Sam", "sam@staff.example", staff=True, superuser=True)
     browser = sign_in(user)
-    assert browser.get("/staff/").status_code == 302
+    answer = browser.get("/staff/", follow=True)
+    assert answer.redirect_chain[-1][0] == "/account/second-factor/?next=%2Fstaff%2F"
+    assert answer.status_code == 200
     enrol(user)
     use_second_factor(browser)
     assert browser.get("/staff/").status_code == 200
+
+
+def test_customers_at_the_staff_door(alice: Persona) -> None:
+    """A plain no for who is signed in, the sign-in page for who is not."""
+    assert alice.client.get("/staff/", follow=True).status_code == 403
+    visitor = Client().get("/staff/", follow=True)
+    assert visitor.redirect_chain[-1][0] == "/account/login/?next=%2Fstaff%2F"
+
+
+def test_staff_land_in_the_staff_area(moderator: Persona) -> None:
+    """They have no organization to show."""
+    secret = Authenticator.objects.get(user=moderator.user, type="totp").wrap().instance.data["secret"]
+    browser = Client()
+    log_in(browser, moderator.user.email)
+    code = code_of(MFAAdapter().decrypt(secret))
+    assert browser.post("/account/2fa/authenticate/", {"code": code})["Location"] == "/staff/"
 
 
 def test_production_hashes_slowly() -> None:

@@ -16,7 +16,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 from pytest_django import Settings as SettingsWrapper
 
-from accounts import domains, invitations, policy, senders
+from accounts import domains, invitations, policy, senders, verification
 from accounts.models import (
     AuditEntry,
     FromAddress,
@@ -80,6 +80,7 @@ ACT = [
     ("member_transfer", "member", False, False),
     ("member_remove", "member", False, False),
     ("verify_submit", "", False, False),
+    ("verify_more", "", False, False),
     ("domain_check", "domain", True, False),
     ("domain_mail", "domain", True, False),
     ("domain_remove", "domain", True, False),
@@ -492,6 +493,46 @@ def test_the_task_list_in_every_state(alice: Persona, larkfield: Organization, s
     page = alice.client.get("/portal/verify/").content.decode()
     assert ("Send for review" in page) is (state in ("collecting", "questions", "refused"))
     assert "Because <b>" not in page
+
+
+def test_asking_for_more(
+    alice: Persona,
+    larkfield: Organization,
+    moderator: Persona,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    """The next step, once; the letter speaks of the allowance and not of verification."""
+    add_profile(larkfield)
+    add_practice(larkfield)
+    add_domain(larkfield)
+    Verification.objects.create(organization=larkfield, state="approved", granted_allowance=500)
+    assert "Ask for 1,000 a day" in alice.client.get("/portal/verify/").content.decode()
+    for _ in range(2):
+        alice.client.post("/portal/verify/more/")
+    review = Verification.objects.get(state="submitted")
+    assert review.requested_allowance == 1_000
+    ruling = verification.Ruling(verification.Answer.APPROVE, "Well done.", 1_000)
+    with django_capture_on_commit_callbacks(execute=True):
+        verification.decide(review, ruling, actor=moderator.user)
+    assert Organization.objects.get(pk=larkfield.pk).daily_allowance == 1_000
+    assert mail.outbox[0].subject == "More messages a day: 1,000 for Larkfield Garden Co."
+
+
+@pytest.mark.parametrize("standing", ["unverified", "warned", "suspended", "blocked"])
+def test_no_more_while_standing_is_not_good(alice: Persona, larkfield: Organization, standing: str) -> None:
+    """Neither offered nor taken."""
+    Organization.objects.filter(pk=larkfield.pk).update(standing=standing)
+    Verification.objects.create(organization=larkfield, state="approved", granted_allowance=500)
+    assert "Ask for" not in alice.client.get("/portal/verify/").content.decode()
+    alice.client.post("/portal/verify/more/")
+    assert not Verification.objects.filter(state="submitted").exists()
+
+
+def test_times_are_shown_in_the_persons_zone(alice: Persona, larkfield: Organization) -> None:
+    """And in UTC for everybody else's eyes."""
+    User.objects.filter(pk=alice.user.pk).update(time_zone="Asia/Tokyo")
+    domains.add(larkfield, "larkfield.example", actor=alice.user)
+    assert "JST" in alice.client.get("/portal/audit/").content.decode()
 
 
 # --- domains and From addresses

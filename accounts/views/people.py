@@ -7,6 +7,7 @@ from typing import Any
 from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -17,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts import audit, ownership
-from accounts.access import PortalRequest, Right, has_right, has_second_factor, portal_view
+from accounts.access import PortalRequest, Right, has_right, has_second_factor, portal_view, second_factor_url
 from accounts.forms import SettingsForm
 from accounts.models import AuditEntry, Membership, Organization, User
 
@@ -112,3 +113,16 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         return redirect(f"{reverse('mfa_reauthenticate')}?{urlencode({'next': target})}")
     request.session[AFTER_ENROLMENT] = target
     return render(request, "accounts/second_factor.html", {"next": target})
+
+
+@never_cache
+@require_GET
+def staff_door(request: HttpRequest) -> HttpResponse:
+    """Stand where the staff area sends people it does not let in: sign in, set up a second factor, or stay out."""
+    user = request.user
+    target = reverse("admin:index")
+    if not user.is_authenticated:
+        return redirect(f"{reverse('account_login')}?{urlencode({'next': request.GET.get('next') or target})}")
+    if not user.is_staff:
+        raise PermissionDenied
+    return redirect(target if has_second_factor(user) else second_factor_url(request, target))

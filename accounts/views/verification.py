@@ -10,11 +10,11 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import audit, policy, verification
+from accounts import allowance, audit, policy, verification
 from accounts.access import PortalRequest, Right, has_right, portal_view
 from accounts.errors import AccountsError
 from accounts.forms import BusinessForm, PracticeForm
-from accounts.models import SendingDomain, VerificationState
+from accounts.models import SendingDomain, Standing, Verification, VerificationState
 from accounts.verification import Step
 
 
@@ -67,11 +67,21 @@ def verify(request: PortalRequest) -> HttpResponse:
         "email": EmailAddress.objects.filter(user=request.user, verified=True, primary=True).first(),
         "may_own": has_right(request.membership, Right.OWN),
         "may_domains": has_right(request.membership, Right.DOMAINS),
+        "next_allowance": _next_allowance(request, review),
         "first_allowance": policy.FIRST_ALLOWANCE,
         "review_days": policy.REVIEW_BUSINESS_DAYS,
         "check_minutes": policy.DOMAIN_CHECK_MINUTES,
     }
     return render(request, "accounts/verify.html", context)
+
+
+def _next_allowance(request: PortalRequest, review: Verification | None) -> int | None:
+    """Return the step an owner can ask for now, or None."""
+    decided = review is not None and review.state in (VerificationState.APPROVED, VerificationState.REFUSED)
+    if not decided or request.org.standing != Standing.GOOD or not has_right(request.membership, Right.OWN):
+        return None
+    wanted = allowance.next_step(request.org.daily_allowance)
+    return wanted if wanted in policy.ALLOWANCE_CHOICES and wanted > request.org.daily_allowance else None
 
 
 @portal_view(Right.OWN)
@@ -119,6 +129,22 @@ def verify_submit(request: PortalRequest) -> HttpResponse:
     try:
         verification.submit(request.org, actor=request.user)
         messages.success(request, "Sent. A member of staff reads it next.")
+    except AccountsError as error:
+        messages.error(request, str(error))
+    return redirect("verify")
+
+
+@portal_view(Right.OWN)
+@require_POST
+def verify_more(request: PortalRequest) -> HttpResponse:
+    """Ask staff for the next step of the allowance."""
+    if request.org.standing != Standing.GOOD or verification.open_review(request.org) is not None:
+        messages.error(request, "A request waits already, or your standing is not good at the moment.")
+        return redirect("verify")
+    wanted = allowance.next_step(request.org.daily_allowance)
+    try:
+        verification.ask_for_more(request.org, wanted, actor=request.user)
+        messages.success(request, f"Sent. Staff read your request for {wanted:,} a day.")
     except AccountsError as error:
         messages.error(request, str(error))
     return redirect("verify")
