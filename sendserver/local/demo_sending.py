@@ -21,7 +21,6 @@ from campaigns.sending import deliver, relays, sweep
 from compliance import attestations
 from compliance.attestations import Signer
 from compliance.imports import lifecycle, receive, run, scan
-from compliance.imports.files import path_of
 from compliance.imports.reading import Dialect
 from compliance.models import ContactList, ImportJob, ImportState
 from sendserver.lib import clock, tokens
@@ -41,7 +40,6 @@ ANSWERS = {
         ("bought", "rented", "swapped", "third_party", "harvested", "guessed", "employer", "directory"), "no"
     ),
     "statements": ["agreed", "not_bought", "proof"],
-    "signer_name": "Nina Lark",
 }
 TULIPS = """Hello {{ first_name | default: "there" }},
 
@@ -86,18 +84,24 @@ def tell(organization: Organization, owner: User) -> None:
     report(tulips)
 
 
-def upload(organization: Organization, owner: User) -> ContactList:
-    """Upload the file, sign the statement, read it in."""
-    job = receive.start(
-        organization, owner, [newsletter_file(PEOPLE)], file_name="newsletter-export.csv", list_name=LIST
-    )
+def upload(
+    organization: Organization,
+    owner: User,
+    data: bytes | None = None,
+    *,
+    file_name: str = "newsletter-export.csv",
+    list_name: str = LIST,
+) -> ContactList:
+    """Upload a file, sign the statement, read it in; return the new list."""
+    data = newsletter_file(PEOPLE) if data is None else data
+    job = receive.start(organization, owner, [data], file_name=file_name, list_name=list_name)
     first = receive.reread(job, Dialect(job.encoding, job.delimiter))
     receive.choose(job, receive.proposal(job, first), actor=owner)
     scan.scan(_fresh(job))
     job = _fresh(job)
     now = clock.now()
-    span = {"earliest": f"{now - timedelta(days=330):%Y-%m}", "latest": f"{now:%Y-%m}"}
-    lifecycle.move(job, ImportState.ANSWERED, actor=owner, answers={**ANSWERS, **span}, declared_country="GB")
+    told = {"earliest": f"{now - timedelta(days=330):%Y-%m}", "latest": f"{now:%Y-%m}", "signer_name": owner.name}
+    lifecycle.move(job, ImportState.ANSWERED, actor=owner, answers={**ANSWERS, **told}, declared_country="GB")
     job = _fresh(job)
     attestations.submit(job, Signer(owner, "Owner", "totp", now, "127.0.0.1", "Demo story"))
     job = _fresh(job)
@@ -107,7 +111,6 @@ def upload(organization: Organization, owner: User) -> ContactList:
 
 
 def _fresh(job: ImportJob) -> ImportJob:
-    assert path_of(job.stored_name)
     return ImportJob.objects.select_related("organization", "contact_list").get(pk=job.pk)
 
 
