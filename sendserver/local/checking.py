@@ -48,7 +48,7 @@ def plans() -> Mapping[str, tuple[list[str], dict[str, str]]]:
     return {
         "lint": (["-m", "ruff", "check", "."], {}),
         "format": (["-m", "ruff", "format", "--check", "."], {}),
-        "types": (["-m", "mypy"], {}),
+        "types": (["-m", "mypy", "sendserver", "accounts", "compliance", "campaigns", "abuse"], {}),
         "floors": (["-m", "pytest", "-q", "-p", "no:cacheprovider", "sendserver/tests/test_floors.py"], {}),
         "migrations": (["manage.py", "makemigrations", "--check", "--dry-run"], {}),
         "deployment": (["manage.py", "check", "--deploy", "--fail-level", "WARNING"], real),

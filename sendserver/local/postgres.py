@@ -19,7 +19,18 @@ from psycopg import sql
 
 from sendserver.local import keys, places, ports
 from sendserver.local.errors import LauncherError, ServiceError
-from sendserver.local.processes import Spec, User, end, spawn, start_time, tail, wait_until_gone
+from sendserver.local.processes import (
+    Spec,
+    User,
+    die_with_parent,
+    end,
+    kill_group,
+    spawn,
+    start_time,
+    tail,
+    undisturbed,
+    wait_until_gone,
+)
 
 SUPERUSER, OWNER, APP, DATABASE = "sendserver_super", "sendserver_owner", "sendserver_app", "sendserver"
 EXTENSIONS = ("citext", "pg_trgm")
@@ -136,20 +147,39 @@ def _initdb_arguments(server: Postgres, *, durable: bool) -> list[str]:
 
 
 def _run_initdb(server: Postgres, argv: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        argv,
-        user=server.user.uid if server.user else None,
-        group=server.user.gid if server.user else None,
-        extra_groups=[] if server.user else None,
-        preexec_fn=_named_user() if server.user is None else None,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-        cwd=server.data.parent,
-        env=_environment(),
-    )
+    with undisturbed():
+        process = subprocess.Popen(
+            argv,
+            user=server.user.uid if server.user else None,
+            group=server.user.gid if server.user else None,
+            extra_groups=[] if server.user else None,
+            preexec_fn=_initdb_child(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            cwd=server.data.parent,
+            env=_environment(),
+        )
+    try:
+        output, _ = process.communicate()
+    except BaseException:
+        kill_group(process.pid)
+        process.wait()
+        raise
+    return subprocess.CompletedProcess(argv, process.returncode, output)
+
+
+def _initdb_child() -> Callable[[], None]:
+    name, die = _named_user(), die_with_parent(signal.SIGKILL)
+
+    def in_child() -> None:
+        if name is not None:
+            name()
+        die()
+
+    return in_child
 
 
 def _named_user() -> Callable[[], None] | None:
@@ -158,7 +188,7 @@ def _named_user() -> Callable[[], None] | None:
     Linux only: a user namespace that shows us as `nobody`; files still get our real id. The server does not need it.
     """
     uid = os.geteuid()
-    if places.has_name(uid) or not Path("/proc/self/uid_map").exists():
+    if uid == 0 or places.has_name(uid) or not Path("/proc/self/uid_map").exists():
         return None
     libc = ctypes.CDLL(None)
 

@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # prctl(2), Linux only
+STOPPING = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM)
 POLL = 0.02  # seconds between looks at a process that should end
+
+
+_started: dict[int, tuple[subprocess.Popen[bytes], "Spec"]] = {}  # by process id, until `end`
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,9 @@ def die_with_parent(death_signal: signal.Signals) -> Callable[[], None]:
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
     def in_child() -> None:
-        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        for number in STOPPING:
             signal.signal(number, signal.SIG_DFL)  # a shell's `&` leaves INT ignored, and that is inherited
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         if libc is not None:
             libc.prctl(PR_SET_PDEATHSIG, int(death_signal))
             if os.getppid() != parent:  # it died between fork and prctl
@@ -62,10 +67,20 @@ def die_with_parent(death_signal: signal.Signals) -> Callable[[], None]:
     return in_child
 
 
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold signals back: one that comes between the start of a process and the note of it would lose the process."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def spawn(spec: Spec) -> subprocess.Popen[bytes]:
     """Start the process in a session of its own; its output is appended to `spec.log`."""
     spec.log.parent.mkdir(parents=True, exist_ok=True)
-    with spec.log.open("ab") as log:
+    with spec.log.open("ab") as log, undisturbed():
         process = subprocess.Popen(
             list(spec.argv),
             env=dict(spec.env),
@@ -79,6 +94,7 @@ def spawn(spec: Spec) -> subprocess.Popen[bytes]:
             group=spec.user.gid if spec.user else None,
             extra_groups=[] if spec.user else None,
         )
+        _started[process.pid] = (process, spec)
     if spec.stdin is not None and process.stdin is not None:
         process.stdin.write(spec.stdin.encode())
         process.stdin.close()
@@ -100,6 +116,13 @@ def end(process: subprocess.Popen[bytes], spec: Spec, *, asked: bool = False) ->
         process.kill()
         process.wait()
     kill_group(process.pid)
+    _started.pop(process.pid, None)
+
+
+def end_strays() -> None:
+    """End what was started here and has been ended by nobody: a signal came before its starter could note it."""
+    for process, spec in list(_started.values()):
+        end(process, spec)
 
 
 def _wait(process: subprocess.Popen[bytes], patience: float) -> None:

@@ -103,7 +103,7 @@ class Supervisor:
                 self._again(child)
         elif child.process.poll() is not None:
             self.instance.forget(child.process.pid)
-            processes.kill_group(child.process.pid)
+            processes.end(child.process, child.spec)  # what it left of its group
             child.wait = FIRST_WAIT if now - child.begun > STEADY_AFTER else min(child.wait * 2, LONGEST_WAIT)
             child.due = now + child.wait
             complain(
@@ -126,6 +126,7 @@ class Supervisor:
                 child.process.kill()
                 child.process.wait()
                 processes.kill_group(child.process.pid)
+        processes.end_strays()
         self.instance.sweep()
         for child in self.children:
             self.instance.forget(child.process.pid)

@@ -3,6 +3,7 @@
 The two services, the processes, the signals and the files are real. Only what the processes do is small.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -10,8 +11,10 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -81,6 +84,15 @@ FILES = {
     "requirements-dev.txt": "-r requirements.txt\n",
     "sendserver/__init__.py": "",
 }
+
+
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """Give a folder that every user may enter, as PostgreSQL's must; pytest closes its own to others."""
+    folder = Path(tempfile.mkdtemp(prefix="sendserver-launcher-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_project(root: Path, *, environment: bool = True) -> Path:

@@ -13,23 +13,22 @@ from pathlib import Path
 import pytest
 
 from sendserver.local import ports
-from sendserver.local.tests.launcher_project import Start, left_of, make_project
+from sendserver.local.tests.launcher_project import Start, left_of, make_project, open_folder
 
 ANSWERS = "Ctrl-C ends everything"
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A checkout in a folder with a space and letters beyond ASCII."""
-    before = os.umask(0o077)
-    root = make_project(tmp_path_factory.mktemp("launcher") / "Büro 1")
-    os.umask(before)
-    for parent in (root, *root.parents):
-        if "pytest-" in str(parent) and parent.stat().st_uid == os.geteuid():
-            parent.chmod(0o711)
-    yield root
-    Start.end_all()
-    assert left_of(root) == []
+def project() -> Iterator[Path]:
+    """A checkout in a folder with a space and letters beyond ASCII, made under a narrow umask."""
+    with open_folder() as folder:
+        before = os.umask(0o077)
+        root = make_project(folder / "Büro 1")
+        os.umask(before)
+        root.chmod(0o711)
+        yield root
+        Start.end_all()
+        assert left_of(root) == []
 
 
 @pytest.fixture(autouse=True)
@@ -177,6 +176,9 @@ def test_web_server_that_cannot_start_ends_the_run(project: Path, port: int) -> 
 
 
 def test_reset_starts_the_story_anew_and_keeps_the_keys(project: Path, port: int) -> None:
+    told = Start(project, port)
+    told.wait_for(ANSWERS)
+    told.end()
     keys = (project / "var" / "secrets" / "suppression_keys").read_text()
     refused = Start(project, port, "reset", DATABASE_URL="postgresql://real.example/portal")
     assert refused.process.wait(60) == 1

