@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from campaigns.views import edit, index, progress, report, review
+from campaigns.views import click, edit, index, progress, report, review, unsubscribe, why
 
 _ONE = "portal/campaigns/<uuid:uid>"
 urlpatterns: list[URLPattern] = [
@@ -19,4 +19,11 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}/stop/", progress.stop, name="campaign_stop"),
     path(f"{_ONE}/report/", report.report, name="campaign_report"),
     path(f"{_ONE}/copy/", index.copy, name="campaign_copy"),
+    # For people who got a mail: no account, the token is the permission.
+    path("u/", unsubscribe.lost_link, name="lost_link"),
+    path("u/<slug:token>/", unsubscribe.unsubscribe, name="unsubscribe"),
+    path("u/<slug:token>/undo/", unsubscribe.undo, name="unsubscribe_undo"),
+    path("p/<slug:token>/", unsubscribe.preferences, name="preferences"),
+    path("why/<slug:token>/", why.why, name="why"),
+    path("c/<slug:token>/<int:number>/", click.click, name="click"),
 ]

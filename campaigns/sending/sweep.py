@@ -11,14 +11,15 @@ from accounts.domains import is_ready_to_send
 from campaigns import brakes, lifecycle
 from campaigns.models import Brake, Campaign, CampaignState, Chunk, Retry, Tally
 from campaigns.sending.outcomes import retally
+from compliance.lists import record_mailed
 from sendserver.lib import clock
 from sendserver.lib.states import TransitionRefusedError
 
 log = logging.getLogger(__name__)
-_TOUCHED: Final = """
-UPDATE compliance_listmembership m SET last_contact_at = GREATEST(m.last_contact_at, s.at)
-FROM delivery_state s JOIN campaigns_delivery d ON d.id = s.delivery_id
-WHERE s.campaign_id = %s AND s.state = 'accepted' AND m.id = d.membership_id
+MAILED_BATCH: Final = 20_000  # memberships noted at once
+_MAILED: Final = """
+SELECT d.membership_id FROM delivery_state s JOIN campaigns_delivery d ON d.id = s.delivery_id
+WHERE s.campaign_id = %s AND s.state = 'accepted' AND d.membership_id IS NOT NULL
 """
 
 
@@ -52,9 +53,16 @@ def finish(campaign: Campaign) -> bool:
             )
         except TransitionRefusedError:
             return False
-        with connection.cursor() as cursor:
-            cursor.execute(_TOUCHED, [campaign.pk])
+        _note_mailed(campaign)
     return True
+
+
+def _note_mailed(campaign: Campaign) -> None:
+    """Tell compliance who was mailed, so that their permission does not fade."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MAILED, [campaign.pk])
+        while rows := cursor.fetchmany(MAILED_BATCH):
+            record_mailed([row[0] for row in rows], clock.now())
 
 
 def _stopped_with_open_books() -> list[Campaign]:
