@@ -51,7 +51,7 @@ def attach(complaint: Complaint) -> Case | None:
     case = open_case(complaint.organization, complaint.campaign_id, urgent=urgent)
     Complaint.objects.filter(pk=complaint.pk).update(case=case)
     complaint.case = case
-    words = f"{complaint.get_kind_display()}. {complaint.get_source_display()}, grade {complaint.grade}."
+    words = f"{complaint.get_kind_display()}. {complaint.get_source_display()}."
     add_entry(case, K.COMPLAINT, words, visible_to_customer=True)
     if complaint.stopped_at:
         add_entry(case, K.STOPPED, "Automatic, before any review.", visible_to_reporter=True)

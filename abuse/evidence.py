@@ -6,7 +6,7 @@ Every line names its record. Nothing is scored in secret, and nothing here chang
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from abuse import cases, figures, finding, intake, strikes
@@ -136,18 +136,22 @@ def _short(case: Case, complaints: list[Complaint], found: Evidence, deliveries:
     if complaints:
         about = f" about “{found.campaign.subject}”" if found.campaign else ""
         said = words.count(found.report_count, "reports")
-        lines.append(f"{said}{about}, {proven} of the last {len(complaints)} proven by a signature of ours.")
+        lines.append(f"{said}{about}. Proven by a signature of ours: {proven} of {len(complaints)}.")
     else:
         lines.append("No report: staff or the figures opened this case.")
     left = [row for row in found.consents if row["left_at"]]
     lines += [
-        f"{row['recipient']} unsubscribed on {row['left_at']:%d %B %Y}; a message went on {row['sent_at']:%d %B %Y}."
+        f"One person unsubscribed on {_day(row['left_at'])} and got a message on {_day(row['sent_at'])}."
         for row in left[:3]
     ]
     others = Complaint.objects.filter(organization=case.organization, received_at__gte=clock.now() - timedelta(days=28))
     number = others.exclude(case=case).count()
     lines.append(f"{words.count(number, 'other reports')} about this organization in four weeks.")
     return lines
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%B %Y}"
 
 
 def _both_sides(
@@ -235,7 +239,7 @@ def _facts(organization: Organization) -> list[tuple[str, str]]:
     people = sum(lists.values_list("people_count", flat=True))
     earlier = organization.decisions.filter(confirms=None).count()
     return [
-        ("Since", f"{organization.created_at:%d %B %Y}"),
+        ("Since", _day(organization.created_at)),
         ("Allowance", f"{allowance.today(organization):,} a day of {organization.daily_allowance:,}"),
         ("Lists", f"{lists.count()}, {people:,} people"),
         ("Earlier decisions", str(earlier) if earlier else "None"),

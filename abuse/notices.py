@@ -115,8 +115,8 @@ def statement(draft: Draft) -> dict[str, str]:
         "facts": draft.reason,
         "figures": _figures(draft.organization),
         "source": _source(draft.case),
-        "automated_detection": "No. Found and read by people.",
-        "automated_decision": "No. Decided by a person.",
+        "automated_detection": "No automatic detection: found and read by people.",
+        "automated_decision": "No automatic decision: decided by a person.",
         "rule": rule.number,
         "clause": f"{rule.number} {rule.title}",
         "why": rule.text,
@@ -136,7 +136,7 @@ def customer_letter(draft: Draft) -> Letter:
     said = statement(draft)
     subject = f"{SUBJECTS[D(draft.kind)]}: {draft.organization.name}, rule {draft.rule}"
     lines = [
-        f"On {draft.at:%d %B %Y at %H:%M} UTC we {PAST[D(draft.kind)]} {draft.organization.name}.",
+        f"On {draft.at.day} {draft.at:%B %Y at %H:%M} UTC we {PAST[D(draft.kind)]} {draft.organization.name}.",
         f"What we saw: {said['facts']}",
         f"Counted: {said['figures']}",
         f"Rule: {said['clause']}. {settings.BASE_URL}{reverse('anti_spam')}#r{draft.rule.replace('.', '-')}",

@@ -55,7 +55,7 @@ class ComplaintAdmin(ReadOnlyAdmin):
     @admin.display(description="pasted source")
     def pasted(self, complaint: Complaint) -> SafeString:
         """Show the source as text."""
-        return format_html('<pre class="s-source">{}</pre>', intake.source_of(complaint) or "none")
+        return format_html('<pre class="s-source" tabindex="0">{}</pre>', intake.source_of(complaint) or "none")
 
 
 @admin.register(Decision)

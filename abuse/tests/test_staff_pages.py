@@ -101,6 +101,24 @@ def test_case_on_one_page(ruth: Persona, larkfield: Organization) -> None:
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=", page)
 
 
+def test_suggested_reason_names_no_reporter(ruth: Persona, larkfield: Organization) -> None:
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    from campaigns.events import EventData, record_event
+
+    to = make.delivery(make.campaign(larkfield), "ada@inbox.example")
+    left = timezone.now() - timedelta(days=15)
+    record_event(EventData("unsubscribed", "one_click", "u1", left, delivery=to))
+    case = make.report(to, "cannot_stop", reporter_email="ada@inbox.example", reporter_name="Ada Lovelace").case
+    assert case is not None
+    reason = ruth.client.get(url(case)).context["form"].initial["reason"]
+    assert "One person unsubscribed" in reason
+    for secret in ("inbox.example", "Ada"):
+        assert secret not in reason
+
+
 def test_deciding_from_the_page(ruth: Persona, larkfield: Organization) -> None:
     case = make.case_of(larkfield)
     preview = ruth.client.post(url(case, "decide"), {**form(), "preview": "yes"}).content.decode()

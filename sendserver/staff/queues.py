@@ -107,7 +107,7 @@ def _verifications() -> Iterable[Waiting]:
         yield Waiting(
             "verifications",
             "New customer" if is_new else f"Asks for {row.requested_allowance:,} a day",
-            f"Verification {str(row.uid)[:8]}",
+            f"Verification {row.reference}",
             row.organization,
             row.promised_until or promise(row.submitted_at or row.created_at),
             f"Joined {duration((clock.now() - row.organization.created_at).total_seconds())} ago",
