@@ -6,6 +6,8 @@ The per-person answer is compliance's SQL; here it is only grouped, one row per 
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -60,7 +62,7 @@ def label(reason: str) -> str:
 
 
 def count(organization_id: int, lists: Sequence[ContactList], needed: Collection[str] = ()) -> AudienceFacts:
-    """Return who would get a message to `lists` now; `needed` are fields that everybody must have."""
+    """Return who would get a message to `lists` now; `needed` are keys of values that everybody must have."""
     if not lists:
         return AudienceFacts()
     rows = _query(
@@ -124,17 +126,32 @@ def samples(organization_id: int, lists: Sequence[ContactList], size: int) -> li
     return [known[pk] for pk in ids]
 
 
-def available_fields(lists: Sequence[ContactList]) -> frozenset[str]:
-    """Return the merge fields of these lists: built-in ones and further columns with a usable name."""
+def available_fields(lists: Sequence[ContactList]) -> dict[str, str]:
+    """Return the merge fields of these lists: as written in a text -> the key of the value.
+
+    A column "Favourite plant" is written favourite_plant; of two columns that would be written alike the first counts.
+    """
+    found = {name: name for name in BUILT_IN}
+    for key in _columns(lists):
+        found.setdefault(field_name(key), key)
+    return {name: key for name, key in found.items() if NAME.fullmatch(name)}
+
+
+def field_name(key: str) -> str:
+    """Return a column's name as it is written in a text; "" when nothing usable is left."""
+    plain = unicodedata.normalize("NFKD", key.casefold()).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:40].strip("_")
+
+
+def _columns(lists: Sequence[ContactList]) -> list[str]:
     if not lists:
-        return frozenset(BUILT_IN)
+        return []
     sql = """SELECT DISTINCT jsonb_object_keys(few.fields) FROM (
                SELECT c.fields FROM compliance_listmembership m JOIN compliance_contact c ON c.id = m.contact_id
                WHERE m.contact_list_id = ANY(%s) AND c.fields <> '{}' LIMIT %s) few"""
     with connection.cursor() as cursor:
         cursor.execute(sql, [[one.pk for one in lists], FIELD_SAMPLE])
-        extra = {row[0] for row in cursor.fetchall() if NAME.fullmatch(row[0])}
-    return frozenset(BUILT_IN) | extra
+        return sorted(row[0] for row in cursor.fetchall())
 
 
 def values_of(contact: Contact) -> dict[str, str]:
@@ -163,20 +180,23 @@ def _by_reason(rows: Sequence[tuple]) -> tuple[tuple[str, str, int], ...]:
 def _missing(
     organization_id: int, lists: Sequence[ContactList], needed: Collection[str]
 ) -> tuple[tuple[str, int], ...]:
-    names = sorted(name for name in needed if NAME.fullmatch(name))
-    if not names:
+    keys = sorted(needed)
+    if not keys:
         return ()
-    columns = ", ".join(f"count(*) FILTER (WHERE btrim(COALESCE({_column(name)}, '')) = '')" for name in names)
-    sql = f"SELECT {columns} FROM ({_best()}) c WHERE c.reason = ''"  # noqa: S608 (names match NAME)
-    found = zip(names, _query(sql, organization_id, lists)[0], strict=True)
+    names = {f"key{place}": key for place, key in enumerate(keys)}
+    columns = ", ".join(
+        f"count(*) FILTER (WHERE btrim(COALESCE({_column(key, at)}, '')) = '')" for at, key in names.items()
+    )
+    sql = f"SELECT {columns} FROM ({_best()}) c WHERE c.reason = ''"  # noqa: S608 (keys are parameters)
+    found = zip(keys, _query(sql, organization_id, lists, **names)[0], strict=True)
     return tuple(sorted(((name, people) for name, people in found if people), key=lambda pair: -pair[1]))
 
 
-def _column(name: str) -> str:
-    return COLUMNS.get(name, f"c.fields->>'{name}'")
+def _column(key: str, parameter: str) -> str:
+    return COLUMNS.get(key, f"c.fields->>%({parameter})s")
 
 
-def _query(sql: str, organization_id: int, lists: Sequence[ContactList]) -> list[tuple[Any, ...]]:
+def _query(sql: str, organization_id: int, lists: Sequence[ContactList], **more: str) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(sql, {"organization": organization_id, "lists": [one.pk for one in lists]})
+        cursor.execute(sql, {"organization": organization_id, "lists": [one.pk for one in lists], **more})
         return cursor.fetchall()

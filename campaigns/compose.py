@@ -169,6 +169,7 @@ def content_of(campaign: Campaign, *, counted: bool = False) -> tuple[MessageCon
         click_url=click,
     )
     sender = campaign.from_address
+    fields = audience.available_fields(lists)
     content = MessageContent(
         subject=campaign.subject,
         preheader=campaign.preheader,
@@ -179,6 +180,7 @@ def content_of(campaign: Campaign, *, counted: bool = False) -> tuple[MessageCon
         text=built.text,
         list_name=lists[0].name if lists else "",
         list_id=list_id(campaign.organization, lists[0] if lists else None),
-        fields=audience.available_fields(lists),
+        fields=frozenset(fields),
+        columns=tuple(sorted((name, key) for name, key in fields.items() if name != key)),
     )
     return content, built

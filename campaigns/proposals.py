@@ -124,9 +124,9 @@ def draft_urls() -> dict[str, str]:
 
 def example_values(campaign: Campaign) -> dict[str, str]:
     """Return made-up values for lists that have nobody yet."""
-    names = audience.available_fields(list(campaign.lists.all()))
+    keys = audience.available_fields(list(campaign.lists.all())).values()
     given = {"first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.org"}
-    return {name: given.get(name, "Example") for name in names}
+    return {key: given.get(key, "Example") for key in keys}
 
 
 def _sender(organization: Organization) -> gate.SenderFacts:

@@ -15,12 +15,11 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from campaigns.content import merge
-from campaigns.content.merge import Branch, Program, Slot, Test, Values
+from campaigns.content.merge import URL_FIELDS, Branch, Program, Slot, Test, Values
 from campaigns.content.quoted import encode
 from campaigns.errors import RenderError
 from sendserver.lib import chain
 
-URL_FIELDS: Final = frozenset({"unsubscribe_url", "why_url", "report_url"})  # ours: filled in for every recipient
 CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 HEADER_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 WEB_ADDRESS: Final = re.compile(r"https?://|mailto:", re.IGNORECASE)
@@ -42,16 +41,18 @@ class MessageContent:
     list_name: str
     list_id: str
     fields: frozenset[str] = field(default_factory=frozenset)
+    columns: tuple[tuple[str, str], ...] = ()  # field as written -> key of its value, where they differ
 
     def to_json(self) -> dict[str, Any]:
         """Return the content as it is kept in a snapshot."""
-        return {**asdict(self), "fields": sorted(self.fields)}
+        return {**asdict(self), "fields": sorted(self.fields), "columns": [list(pair) for pair in self.columns]}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> MessageContent:
         """Return the content of a snapshot; keys that are not ours (lists, links) are left alone."""
         own = {name: stored[name] for name in cls.__dataclass_fields__}
-        return cls(**{**own, "fields": frozenset(own["fields"])})
+        columns = tuple((str(name), str(key)) for name, key in own["columns"])
+        return cls(**{**own, "fields": frozenset(own["fields"]), "columns": columns})
 
     def sha256(self) -> bytes:
         """Return the hash that binds an approval to these words (rules CONTENT-SNAPSHOT), 32 bytes."""
@@ -135,13 +136,14 @@ class CompiledMessage:
 def compile_message(content: MessageContent) -> CompiledMessage:
     """Compile a content; ContentError when its merge language or its fields are wrong."""
     fields = content.fields | URL_FIELDS
-    html = merge.parse(content.html, fields)
-    text = merge.parse(content.text, fields)
+    columns = dict(content.columns)
+    html = merge.rename(merge.parse(content.html, fields), columns)
+    text = merge.rename(merge.parse(content.text, fields), columns)
     boundary = "=_b1_" + hashlib.blake2s(content.html.encode(), digest_size=8, person=b"boundary").hexdigest()
     return CompiledMessage(
         content=content,
         boundary=boundary,
-        subject_program=merge.parse(content.subject, content.fields),
+        subject_program=merge.rename(merge.parse(content.subject, content.fields), columns),
         html_program=html,
         text_program=text,
         pieces=tuple(_multipart(boundary, text, html)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -41,6 +41,7 @@ from campaigns.errors import ContentError, RenderError
 
 TAGS: Final = frozenset({"if", "unless", "case", "comment"})
 INTERNAL_TAGS: Final = frozenset({"content", "output", "illegal", "#"})
+URL_FIELDS: Final = frozenset({"unsubscribe_url", "why_url", "report_url"})  # ours: filled in for every recipient
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 RAW: Final = re.compile(r"\{%-?\s*(end)?raw\b")  # read by the lexer, so taking the tag away is not enough
 MAX_SOURCE: Final = 500_000  # characters, MSG_MAX_KB
@@ -164,7 +165,7 @@ def parse(source: str, fields: frozenset[str] | set[str]) -> Program:
     program = tuple(_pieces(nodes, 0))
     unknown = sorted(fields_of(program) - fields)
     if unknown:
-        known = ", ".join(sorted(fields))
+        known = ", ".join(sorted(fields - URL_FIELDS))
         raise ContentError(*(f"There is no field “{name}”. Fields of these lists: {known}." for name in unknown))
     return program
 
@@ -281,6 +282,28 @@ def _operand(expression: Expression) -> tuple[str, bool]:
     if isinstance(expression, Path):
         return _field(expression), True
     return _literal(expression), False
+
+
+def rename(program: Program, names: Mapping[str, str]) -> Program:
+    """Return the program reading `names[field]` in place of each field; fields not named stay."""
+    return tuple(_renamed(piece, names) for piece in program)
+
+
+def _renamed(piece: Piece, names: Mapping[str, str]) -> Piece:
+    if isinstance(piece, Slot):
+        return replace(piece, field=names.get(piece.field, piece.field))
+    if isinstance(piece, Branch):
+        return Branch(tuple((_renamed_test(test, names), rename(pieces, names)) for test, pieces in piece.arms))
+    return piece
+
+
+def _renamed_test(test: Test, names: Mapping[str, str]) -> Test:
+    return replace(
+        test,
+        parts=tuple(_renamed_test(part, names) for part in test.parts),
+        left=names.get(test.left, test.left) if test.left_field else test.left,
+        right=names.get(test.right, test.right) if test.right_field else test.right,
+    )
 
 
 def fields_of(program: Program) -> frozenset[str]:

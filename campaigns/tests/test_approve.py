@@ -12,6 +12,7 @@ from accounts.models import AuditEntry, Organization, Standing
 from campaigns import approve as approving
 from campaigns import compose
 from campaigns.approve import Order, OrderRefusedError, approve, decide_held, take_back
+from campaigns.content.compile import compile_message
 from campaigns.content.snapshot import load
 from campaigns.models import Campaign, CampaignState, Snapshot
 from campaigns.proposals import propose
@@ -165,8 +166,8 @@ def test_the_audience_counts_people_once_with_reasons(larkfield: Organization, a
     second = make_world_list(world)
     facts = propose(make_both(world, second, alice)).audience
     assert (facts.total, facts.mailable) == (5, 3)
-    assert dict((code, people) for code, _, people in facts.left_out) == {"suppressed": 1, "basis_not_allowed": 1}
-    assert dict((country, (got, left)) for country, got, left in facts.by_country) == {
+    assert {code: people for code, _, people in facts.left_out} == {"suppressed": 1, "basis_not_allowed": 1}
+    assert {country: (got, left) for country, got, left in facts.by_country} == {
         "GB": (2, 1),
         "DE": (1, 0),
         "US": (0, 1),
@@ -207,3 +208,20 @@ def test_long_lists_are_counted_once_a_minute_for_the_editor_and_freshly_for_sen
     add_person(world, "late@reader.example", first_name="Late")
     assert propose(draft, lately=True).audience.mailable == 3
     assert propose(draft).audience.mailable == 4
+
+
+def test_a_column_is_written_by_its_plain_name(larkfield: Organization, alice: Persona) -> None:
+    world = make_world(larkfield, people=1)
+    add_person(world, "fan@reader.example", first_name="Fan", fields={"Favourite plant": "Fig", "Größe": "M"})
+    draft = make_draft(
+        world, alice.user, body="Dear reader, take a {{ favourite_plant }} in {{ grosse | default: 'L' }}."
+    )
+    proposal = propose(draft)
+    assert proposal.merge_problems == ()
+    assert proposal.audience.missing_values == (("Favourite plant", 1),)
+    assert "take a Fig in M" in proposal.samples[0].text
+    with_words = make_draft(world, alice.user, body="A {{ favourite_plant | default: 'plant' }} for you, dear reader.")
+    frozen = approve(with_words, order(with_words), actor=alice.user).campaign
+    message = compile_message(load(frozen.snapshot))
+    values = {"unsubscribe_url": "https://x", "why_url": "https://x", "report_url": "https://x"}
+    assert "A Fig for you" in message.text({**values, "Favourite plant": "Fig"})

@@ -70,8 +70,8 @@ def save(request: PortalRequest, uid: UUID) -> HttpResponse:
 def _with_fix(request: PortalRequest) -> Any:
     """Return the typed values; the button "Use “there”" gives a field its words to use instead."""
     data = request.POST.copy()
-    field = data.get("fix", "")
-    if re.fullmatch(r"[a-z][a-z0-9_]*", field):
+    field = audience.field_name(data.get("fix", ""))
+    if field:
         words = "there" if field == "first_name" else "you"
         bare = re.compile(r"\{\{-?\s*" + field + r"\s*-?\}\}")
         for name in ("subject", "body", "preheader"):
@@ -174,10 +174,12 @@ def _values(request: PortalRequest, campaign: Campaign) -> dict[str, str]:
 def _head(campaign: Campaign, values: dict[str, str]) -> dict[str, str]:
     """Return subject and preview line as the chosen contact would see them."""
     shown: dict[str, str] = {}
+    fields = audience.available_fields(list(campaign.lists.all()))
     for name in ("subject", "preheader"):
         source = getattr(campaign, name)
         try:
-            shown[f"shown_{name}"] = merge.render(merge.parse(source, frozenset(values)), values)
+            program = merge.rename(merge.parse(source, frozenset(fields)), fields)
+            shown[f"shown_{name}"] = merge.render(program, values)
         except (ContentError, RenderError):
             shown[f"shown_{name}"] = source
     return shown

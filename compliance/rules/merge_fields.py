@@ -24,6 +24,10 @@ def judge(proposal: Proposal) -> Finding:
     if proposal.audience.missing_values:
         name, people = proposal.audience.missing_values[0]
         who = "1 person" if people == 1 else f"{people:,} people"
-        text = f"{name.replace('_', ' ').capitalize()} is blank for {who}. Add words to use instead."
+        text = f"{_spoken(name)} is blank for {who}. Add words to use instead."
         return Finding(BLOCK, text, {"field": name, "people": people})
     return fine(f"Written for trial for {len(proposal.samples)} of your contacts.", samples=len(proposal.samples))
+
+
+def _spoken(name: str) -> str:
+    return name[:1].upper() + name[1:].replace("_", " ")
