@@ -164,13 +164,16 @@ def meter_parts(parts: Sequence[tuple[float, str]], label: str, classes: str = "
 
 
 @register.simple_tag
-def limit(name: str, value: float, mark: float, mark_text: str, shown: str = "") -> SafeString:
+def limit(  # noqa: PLR0913 (a tag's arguments are its markup)
+    name: str, value: float, mark: float, mark_text: str, *, shown: str = "", reached: bool | None = None
+) -> SafeString:
     """Draw a figure against the limit where action starts, which stands in the middle of the bar.
 
-    `value` and `mark` share a unit; `shown` is the value as text; `mark_text` reads "warned at 0.10%".
+    `value` and `mark` share a unit; `shown` is the value as text; `mark_text` reads "warned at 0.10%". `reached` False
+    keeps the bar calm beyond the mark: few messages prove nothing.
     """
     share = words.fill(value, 2 * mark)
-    colour = "c4" if value >= mark else "c1"
+    colour = "c4" if (value >= mark if reached is None else reached) else "c1"
     text = shown or words.number(value)
     return format_html(
         '<div class="s-row s-row--between"><b>{0}</b><span class="num">{1}</span></div><div class="s-limit">'

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import F, Sum
 
 from abuse import figures as reported
-from abuse.reputation import Counts
+from abuse.reputation import Counts, wilson_lower
 from accounts import allowance
 from accounts.models import Organization
 from campaigns.models import (
@@ -86,6 +86,8 @@ class Gauge:
     mark: float
     shown: str
     mark_text: str
+    reached: bool
+    least: int  # messages before it is judged
 
 
 @dataclass(frozen=True)
@@ -154,16 +156,36 @@ def _clicks(organization: Organization, since: datetime) -> int:
 def gauges(organization: Organization) -> list[Gauge]:
     """Return complaints and dead addresses over the days that count, against the limits where staff step in."""
     counts = reported.of_organization(organization)
-    return [
-        _gauge("Complaints", counts.complaints, counts.base, policy.L_WARN),
-        _gauge("Dead addresses", counts.hard_bounces, counts.attempts, policy.HB_WARN),
-    ]
+    return [_complaints(counts), _dead_addresses(counts)]
 
 
-def _gauge(name: str, part: int, base: int, limit: float) -> Gauge:
-    shown = words.percent(part, base) if base else "nothing sent"
-    mark_text = f"warned at {words.percent(limit, 1)}"
-    return Gauge(name, 100 * part / base if base else 0.0, 100 * limit, shown, mark_text)
+def _complaints(counts: Counts) -> Gauge:
+    lower = wilson_lower(counts.complaints, counts.base)
+    reached = counts.base >= policy.N_MIN and counts.complaints >= policy.C_WARN and lower >= policy.L_WARN
+    shown = words.rate(counts.complaints, counts.base)
+    return _gauge(
+        "Complaints", (counts.complaints, counts.base), policy.L_WARN, shown=shown, reached=reached, least=policy.N_MIN
+    )
+
+
+def _dead_addresses(counts: Counts) -> Gauge:
+    share = counts.hard_bounces / counts.attempts if counts.attempts else 0.0
+    reached = counts.attempts >= policy.HB_N_MIN and share >= policy.HB_WARN
+    shown = words.rate(counts.hard_bounces, counts.attempts, "mailboxes", "mailbox")
+    return _gauge(
+        "Dead addresses",
+        (counts.hard_bounces, counts.attempts),
+        policy.HB_WARN,
+        shown=shown,
+        reached=reached,
+        least=policy.HB_N_MIN,
+    )
+
+
+def _gauge(name: str, counted: tuple[int, int], limit: float, **judged: Any) -> Gauge:
+    part, base = counted
+    value = 100 * part / base if base else 0.0
+    return Gauge(name, value, 100 * limit, mark_text=f"warned at {words.percent(limit, 1)}", **judged)
 
 
 def recent(organization: Organization) -> list[Recent]:

@@ -10,6 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from abuse.reputation import Counts
 from accounts.models import DomainRecord, Organization, SendingDomain, Standing
 from campaigns.models import Brake, Campaign, CampaignState, Chunk, Event, EventKind, Outcome, Tally, Usage
 from compliance.models import ContactList, ImportJob, ImportRow, ImportState
@@ -132,18 +133,27 @@ def test_a_month_counts_what_came_back_against_what_was_accepted(larkfield: Orga
 
 
 @pytest.mark.django_db
-def test_gauges_compare_with_the_policy(larkfield: Organization) -> None:
+@pytest.mark.parametrize(("accepted", "dead", "reached"), [(100, 4, False), (300, 12, True), (300, 8, False)])
+def test_gauges_compare_with_the_policy(larkfield: Organization, accepted: int, dead: int, reached: bool) -> None:
     one = campaign(larkfield, "A", CampaignState.SENT)
-    tally(one, "relay-1", Outcome.State.ACCEPTED, 100)
-    event(one, EventKind.BOUNCED, number=4, bounce_class="hard_recipient")
-    complaints, dead = overview.gauges(larkfield)
-    assert (complaints.shown, complaints.mark_text) == ("0%", "warned at 0.10%")
-    assert (dead.value, dead.mark, dead.shown) == (4.0, 3.0, "4%")
+    tally(one, "relay-1", Outcome.State.ACCEPTED, accepted)
+    event(one, EventKind.BOUNCED, number=dead, bounce_class="hard_recipient")
+    complaints, bounces = overview.gauges(larkfield)
+    assert (complaints.shown, complaints.mark_text, complaints.reached) == ("0%, 0 people", "warned at 0.10%", False)
+    assert (bounces.value, bounces.mark) == (100 * dead / accepted, 3.0)
+    assert bounces.reached is reached
+
+
+@pytest.mark.django_db
+def test_few_complaints_do_not_colour_the_bar(larkfield: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
+    for counts, reached in ((Counts(239, 2), False), (Counts(2_000, 2), False), (Counts(2_000, 9), True)):
+        monkeypatch.setattr(overview.reported, "of_organization", lambda *_, found=counts: found)
+        assert overview.gauges(larkfield)[0].reached is reached
 
 
 @pytest.mark.django_db
 def test_gauges_without_mail_claim_nothing(larkfield: Organization) -> None:
-    assert {gauge.shown for gauge in overview.gauges(larkfield)} == {"nothing sent"}
+    assert {gauge.shown for gauge in overview.gauges(larkfield)} == {"nothing counted yet"}
 
 
 @pytest.mark.django_db
