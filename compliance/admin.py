@@ -42,7 +42,7 @@ class DecideForm(forms.Form):
 
 
 @admin.register(ImportJob)
-class ImportJobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ImportJobAdmin(admin.ModelAdmin):
     """Uploads, those that wait first."""
 
     list_display = ("file_name", "organization", "contact_list", "state", "row_count", "created_at", "finished_at")

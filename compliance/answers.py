@@ -92,6 +92,12 @@ def claim_of(job: ImportJob) -> Claim:
     )
 
 
+def short_source(answers: dict[str, Any]) -> str:
+    """Return the source by its short name."""
+    source = SOURCES.get(answers.get("source", ""))
+    return source.short if source else "Not said"
+
+
 def source_line(answers: dict[str, Any]) -> str:
     """Return where people said yes, as it stands beside each of them."""
     source = SOURCES.get(answers.get("source", ""))

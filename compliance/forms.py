@@ -148,7 +148,7 @@ class ConsentForm(forms.Form):
             )
         for code, text in answers.STATEMENTS.items():
             self.fields[f"statement_{code}"] = forms.BooleanField(
-                label=text.format(sender=f"from {sender}", days=days),
+                label=text.format(sender=f"from {sender.rstrip('.')}", days=days),
                 error_messages={"required": "Tick the statement, or leave the list out"},
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
@@ -97,7 +98,7 @@ def country_counts(contact_list: ContactList) -> list[tuple[str, int, int]]:
 
 
 def _fetch(sql: str, lists: list[ContactList]) -> list[tuple]:
-    values = {"organization": lists[0].organization_id, "lists": [row.pk for row in lists]}
+    values: dict[str, Any] = {"organization": lists[0].organization_id, "lists": [row.pk for row in lists]}
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return list(cursor.fetchall())

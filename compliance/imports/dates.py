@@ -106,3 +106,15 @@ def propose_order(cells: Iterable[str]) -> str | None:
 def looks_like_date(cell: str) -> bool:
     """Tell whether a cell reads as a date either way."""
     return parse(cell) is not None
+
+
+def swapped_year(moment: datetime | None, now: datetime) -> str:
+    """Return a date to come with the last two digits of its year changed over, if that has passed: 2062 for 2026."""
+    if moment is None or moment <= now:
+        return ""
+    text = f"{moment.year:04d}"
+    try:
+        likely = moment.replace(year=int(text[:2] + text[3] + text[2]))
+    except ValueError:
+        return ""
+    return f"{likely:%Y-%m-%d}" if EARLIEST < likely <= now else ""

@@ -35,7 +35,7 @@ def safe(cell: str) -> str:
 
 def csv_lines(rows: Iterable[Iterable[str]]) -> Iterator[str]:
     """Yield CSV lines (RFC 4180) of safe cells, behind a byte order mark so that Excel reads UTF-8."""
-    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)  # type: ignore[arg-type]
+    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
     yield "\ufeff"
     for row in rows:
         yield writer.writerow([safe(cell) for cell in row])

@@ -19,7 +19,12 @@ from sendserver.lib import clock
 
 MENDABLE = (ImportState.DONE, ImportState.HELD)
 # Which column a correction belongs to; everything else is about the address.
-_COLUMN = {"date_missing": "consent_at", "date_unreadable": "consent_at", "date_future": "consent_at"}
+_COLUMN = {
+    "date_missing": "consent_at",
+    "date_unreadable": "consent_at",
+    "date_future": "consent_at",
+    "confirmed_wrong": "confirmed_at",
+}
 # Rows whose text as a whole could not be read; only a new upload helps.
 WHOLE_ROW = frozenset({"undecodable", "nul"})
 
@@ -67,6 +72,12 @@ def _judge(job: ImportJob, row: ImportRow, value: str) -> Taken:
         hint = f" Did you mean {judged.suggestion}?" if judged.suggestion else ""
         raise ImportRefusedError(f"{words.label(judged.reason)}. {words.meaning(judged.reason)}.{hint}")
     return judged
+
+
+def cell_of(job: ImportJob, row: ImportRow) -> str:
+    """Return what stood in the cell that a correction would replace."""
+    column = plan_of(job).index(_COLUMN.get(row.reason, "email"))
+    return str(row.cells[column]) if column is not None and column < len(row.cells) else ""
 
 
 def _settle(row: ImportRow, state: str, contact: Contact | None = None) -> None:

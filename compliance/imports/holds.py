@@ -19,14 +19,15 @@ from compliance.models.lists import ConsentBasis
 
 SMALL: Final = 100  # rows under which a share says nothing
 _BROKERS: Final = re.compile(
-    r"apollo|zoominfo|lusha|rocketreach|hunter[ _.]?io|leadiq|seamless|uplead|snov|clearbit|cognism|kaspr|scrap(e|ed|er|ing)"
-    r"|enrich(ed|ment)|harvest|lead[ _-]?list|linkedin|profile[ _-]?url|twitter[ _-]?handle|email[ _-]?(status|confidence|score)",
+    r"apollo|zoominfo|lusha|rocketreach|hunter[ _.]?io|leadiq|seamless|uplead|snov|clearbit|cognism|kaspr"
+    r"|scrap(e|ed|er|ing)|enrich(ed|ment)|harvest|lead[ _-]?list|linkedin|profile[ _-]?url|twitter[ _-]?handle"
+    r"|email[ _-]?(status|confidence|score)",
     re.IGNORECASE,
 )
 # GDPR article 9 (unconfirmed): what such a column says of everybody on the list.
 _SPECIAL: Final = re.compile(
     r"\b(diagnos\w*|illness|disease|patient\w*|health|medical|religion\w*|church|faith|politic\w*|party[ _]?member\w*"
-    r"|sexual\w*|orientation|ethnic\w*|race|trade[ _]?union|biometric\w*|genetic\w*|date[ _]?of[ _]?birth[ _]?child|minors?)\b",
+    r"|sexual\w*|orientation|ethnic\w*|race|trade[ _]?union|biometric\w*|genetic\w*|minors?)\b",
     re.IGNORECASE,
 )
 

@@ -127,7 +127,7 @@ def _write(job: ImportJob, taken: Iterable[Taken], last_contact_at: Any) -> dict
 
 
 def _as_tuple(row: Taken) -> tuple[Any, ...]:
-    return (*(getattr(row, name) for name in _COLUMNS[:-1]), staging.hash_of(row.key))  # type: ignore[arg-type]
+    return (*(getattr(row, name) for name in _COLUMNS[:-1]), staging.hash_of(row.key))
 
 
 def _keep_refused(job: ImportJob, refused: list[Refused]) -> None:

@@ -37,9 +37,7 @@ def start(  # noqa: PLR0913 (one file and where it goes)
     try:
         path = files.path_of(stored.name)
         dialect = reading.Dialect("utf-8", ",") if stored.kind == "xlsx" else reading.propose(path)
-        first = first_rows(path, dialect)
-        if not first:
-            raise FileRefusedError("The file has no rows.")
+        first = _some(first_rows(path, dialect), "The file has no rows.")
         with transaction.atomic():
             target = contact_list or lists.create_list(organization, list_name, actor=user)
             job = ImportJob.objects.create(
@@ -73,6 +71,13 @@ def first_rows(path: Any, dialect: reading.Dialect, count: int = SAMPLE_ROWS) ->
     return list(islice(reading.rows(path, dialect), count))
 
 
+def _some(rows: list[reading.Row], otherwise: str) -> list[reading.Row]:
+    """Return the rows, or refuse the file when there are none."""
+    if not rows:
+        raise FileRefusedError(otherwise)
+    return rows
+
+
 def _shape(first: list[reading.Row]) -> dict[str, Any]:
     """Return the header as shown."""
     named = columns.has_header(first[0].cells)
@@ -83,9 +88,7 @@ def _shape(first: list[reading.Row]) -> dict[str, Any]:
 
 def reread(job: ImportJob, dialect: reading.Dialect) -> list[reading.Row]:
     """Return the first rows under another encoding or delimiter and keep both and the new header with the job."""
-    first = first_rows(files.path_of(job.stored_name), dialect)
-    if not first:
-        raise FileRefusedError("Read this way, the file has no rows.")
+    first = _some(first_rows(files.path_of(job.stored_name), dialect), "Read this way, the file has no rows.")
     shape = _shape(first)
     changed = (job.encoding, job.delimiter) != (dialect.encoding, dialect.delimiter)
     if changed or job.header != shape["header"]:

@@ -17,7 +17,7 @@ from compliance.imports.columns import DATED, KEEP, Plan
 from compliance.imports.reading import Row
 from compliance.models.lists import ConsentBasis
 from compliance.sources import refuse_address
-from sendserver.lib.addresses import BadAddress, parse
+from sendserver.lib.addresses import AddressKey, BadAddress, parse
 
 CELL = 500  # characters kept of a further column
 FUTURE_SLACK = timedelta(days=1)  # a date of today in the easternmost zone
@@ -40,7 +40,7 @@ class Taken:
 
     line: int
     address: str
-    key: str
+    key: AddressKey
     domain: str
     first_name: str
     last_name: str
@@ -83,9 +83,9 @@ def judge(row: Row, plan: Plan, claim: Claim, now: datetime) -> Taken | Refused:
         return Refused(row.line, text, bad.reason, bad.suggestion or suggest(text, bad.reason), cells)
     consent = _dates(cells, plan, claim, now)
     if isinstance(consent, tuple) and isinstance(consent[0], str):
-        value, reason, suggestion = consent
-        return Refused(row.line, value or text, reason, suggestion, cells)
-    consent_at, confirmed_at = consent  # type: ignore[misc]
+        reason, suggestion = consent
+        return Refused(row.line, text, str(reason), str(suggestion), cells)
+    consent_at, confirmed_at = consent
     country = countries.parse(_cell(cells, plan, "country"))
     assumed = countries.assumed(found.domain, claim.country)
     return Taken(
@@ -130,28 +130,31 @@ def _one_line(text: str) -> str:
 
 def _dates(
     cells: list[str], plan: Plan, claim: Claim, now: datetime
-) -> tuple[datetime | None, datetime | None] | tuple[str, str, str]:
-    """Return (consent, confirmation), or (value, reason, suggestion) of the cell that is wrong.
+) -> tuple[datetime | None, datetime | None] | tuple[str, str]:
+    """Return (consent, confirmation), or (reason, suggestion) for the cell that is wrong.
 
     Without a date column every row counts as old as the oldest sign-up declared (rules section 2.6).
     """
     found: dict[str, datetime | None] = {"consent_at": claim.earliest, "confirmed_at": None}
-    oldest = f"{claim.earliest:%Y-%m-%d}" if claim.earliest else ""
     for target in DATED:
-        if plan.index(target) is None:
-            continue
         text = _cell(cells, plan, target)
-        if not text:
-            if target == "consent_at":
-                return "", "date_missing", oldest
+        if plan.index(target) is None or (not text and target == "confirmed_at"):
             continue
+        if not text:
+            return "date_missing", f"{claim.earliest:%Y-%m-%d}" if claim.earliest else ""
         moment = dates.parse(text, plan.date_order)
-        if moment is None or moment < dates.EARLIEST:
-            return text, "date_unreadable", ""
-        if moment > now + FUTURE_SLACK:
-            return text, "date_future", ""
-        found[target] = min(moment, now)
+        wrong = _wrong_date(moment, now)
+        if wrong:
+            # One reason for the second step: mending it must not touch the sign-up date.
+            return (wrong, dates.swapped_year(moment, now)) if target == "consent_at" else ("confirmed_wrong", "")
+        found[target] = min(moment, now) if moment else None
     return found["consent_at"], found["confirmed_at"]
+
+
+def _wrong_date(moment: datetime | None, now: datetime) -> str:
+    if moment is None or moment < dates.EARLIEST:
+        return "date_unreadable"
+    return "date_future" if moment > now + FUTURE_SLACK else ""
 
 
 def _basis(claimed: str, country: str, confirmed_at: datetime | None) -> str:

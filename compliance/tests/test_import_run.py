@@ -60,7 +60,7 @@ def test_every_row_has_one_fate(larkfield, alice):
     assert list(ImportRow.objects.order_by("line").values_list("line", "reason", "suggestion")) == [
         (10, "no_at_sign", "ines@example.com"),
         (11, "role", ""),
-        (12, "date_future", ""),
+        (12, "date_future", "2026-03-01"),
         (13, "date_missing", "2026-01-01"),
         (14, "typo_domain", "kim@gmail.com"),
     ]

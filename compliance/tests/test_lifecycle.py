@@ -39,9 +39,13 @@ def job(larkfield, alice):
     return upload(larkfield, alice.user, csv_of(people(2)))
 
 
-@pytest.mark.parametrize("source", ImportState.values)
-@pytest.mark.parametrize("target", ImportState.values)
-def test_every_arrow(job, alice, source, target):
+def test_every_arrow(job, alice):
+    for source in ImportState.values:
+        for target in ImportState.values:
+            _try_arrow(job, alice, source, target)
+
+
+def _try_arrow(job, alice, source, target):
     ImportJob.objects.filter(pk=job.pk).update(state=source)
     job.refresh_from_db()
     before = AuditEntry.objects.count()

@@ -75,12 +75,20 @@ def test_shared_mailboxes_need_an_express_yes():
         ("soon", "date_unreadable", ""),
         ("31.02.2025", "date_unreadable", ""),
         ("1970-01-01", "date_unreadable", ""),
-        ("2062-03-01", "date_future", ""),
+        ("2062-03-01", "date_future", "2026-03-01"),
+        ("2099-03-01", "date_future", ""),
     ],
 )
 def test_dates_that_are_not_taken(cell, reason, suggestion):
     row = take("ada@reader.example", cell)
     assert (row.reason, row.suggestion) == (reason, suggestion)
+
+
+def test_a_wrong_confirmation_is_its_own_problem():
+    plan = Plan({0: "email", 1: "consent_at", 2: "confirmed_at"}, ["e", "d", "c"])
+    for cell in ("soon", "2099-01-01"):
+        row = take("ada@reader.example", "2025-06-01", cell, plan=plan)
+        assert (row.value, row.reason) == ("ada@reader.example", "confirmed_wrong")
 
 
 def test_no_date_column_counts_as_the_oldest_declared():

@@ -287,6 +287,17 @@ def test_fix_of_a_date(larkfield, alice):
     assert f"{kept.consent_at:%Y-%m-%d}" == "2026-03-01"
 
 
+def test_fix_of_a_confirmation_leaves_the_sign_up_alone(larkfield, alice):
+    plan = {"targets": {"0": "email", "1": "consent_at", "2": "confirmed_at"}, "date_order": "dmy", "has_header": True}
+    rows = [("ada@reader.example", "2026-02-01", "soon"), ("ben@reader.example", "2026-02-01", "")]
+    job = finished(larkfield, alice.user, csv_of(rows, "email,signed up,confirmed"), plan=plan)
+    page = alice.client.get(reverse("import_detail", args=[job.uid])).content.decode()
+    assert "soon. The day on which they confirmed" in page
+    alice.client.post(reverse("import_row", args=[job.uid, 2]), {"action": "use", "value": "2026-02-03"})
+    kept = ListMembership.objects.get(contact__address_key="ada@reader.example")
+    assert (f"{kept.consent_at:%d}", f"{kept.confirmed_at:%d}", kept.basis) == ("01", "03", "express_doi")
+
+
 def test_all_suggestions_and_leave_out_all(larkfield, alice):
     rows = [("a.at.example.com", "2026-10-01", "GB"), ("kim@gmial.com", "2026-10-01", "GB"), ("x", "2026-10-01", "GB")]
     job = finished(larkfield, alice.user, csv_of([*people(1), *rows]))

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -54,9 +53,15 @@ def import_detail(request: PortalRequest, uid: UUID) -> HttpResponse:
 
 
 def _mine(job: ImportJob) -> dict[str, Any]:
-    """Return how many of this upload's people can be mailed now and why the rest cannot."""
+    """Return how many of this upload's people can be mailed (`waits`: once the staff has looked), why others cannot."""
     counts = lists.reason_counts_of_import(job)
-    return {"total": sum(counts.values()), "mailable": counts.get("", 0), "reasons": reason_rows(counts)}
+    waiting = counts.pop("list_held", 0)
+    return {
+        "total": sum(counts.values()) + waiting,
+        "mailable": counts.get("", 0) + waiting,
+        "reasons": reason_rows(counts),
+        "waits": bool(waiting),
+    }
 
 
 def _record(job: ImportJob) -> dict[str, Any] | None:
@@ -67,7 +72,7 @@ def _record(job: ImportJob) -> dict[str, Any] | None:
         "row": record,
         "person": attestations.person_of(record),
         "sha": bytes(record.file_sha256).hex(),
-        "source": answers.source_line(job.answers),
+        "source": answers.short_source(job.answers),
         "span": answers.span(job.answers),
     }
 
@@ -91,7 +96,7 @@ def _problems(request: PortalRequest, job: ImportJob) -> dict[str, Any]:
     still_open = ImportRow.objects.filter(job=job, state=ImportRow.State.OPEN)
     return {
         "page": page,
-        "rows": [_row(row) for row in page.object_list],
+        "rows": [_row(job, row) for row in page.object_list],
         "open_count": still_open.count(),
         "suggestions": still_open.exclude(suggestion="").count(),
         "settled": ImportRow.objects.filter(job=job).exclude(state=ImportRow.State.OPEN).count(),
@@ -99,14 +104,16 @@ def _problems(request: PortalRequest, job: ImportJob) -> dict[str, Any]:
     }
 
 
-def _row(row: ImportRow) -> dict[str, Any]:
-    """Return a row as the table shows it."""
+def _row(job: ImportJob, row: ImportRow) -> dict[str, Any]:
+    """Return a row as the table shows it; a wrong date stands beside the meaning, since the row is named by address."""
+    cell, meaning = fixes.cell_of(job, row), words.meaning(row.reason)
+    dated = cell != row.value and bool(cell)
     return {
         "row": row,
         "label": words.label(row.reason),
-        "meaning": words.meaning(row.reason),
+        "meaning": f"{cell[:40]}. {meaning}" if dated else meaning,
         "mendable": row.reason not in fixes.WHOLE_ROW and row.reason != "role",
-        "value": row.suggestion or (row.value if row.reason not in ("date_missing", "empty") else ""),
+        "value": row.suggestion or cell,
     }
 
 
@@ -123,7 +130,7 @@ def import_row(request: PortalRequest, uid: UUID, line: int) -> HttpResponse:
         error = str(refusal)
     if request.headers.get("HX-Request"):
         row.refresh_from_db()
-        shown = {**_row(row), "error": error, "typed": request.POST.get("value", "")}
+        shown = {**_row(job, row), "error": error, "typed": request.POST.get("value", "")}
         return render(request, "compliance/_row.html", {"job": job, "item": shown, "may_change": True})
     if error:
         messages.error(request, f"Row {row.line}: {error}")

@@ -85,10 +85,10 @@ def reason_rows(counts: dict[str, int]) -> list[tuple[str, int, str]]:
 def records_of(contact_list: ContactList) -> list[dict[str, Any]]:
     """Return the list's statements with their signers, newest first."""
     rows = Attestation.objects.for_org(contact_list.organization).filter(list_uid=contact_list.uid)
-    found = [{"record": row, "person": attestations.person_of(row)} for row in rows.order_by("-pk")[:5]]
-    for item in found:
-        item["sha"] = bytes(item["record"].file_sha256).hex()  # type: ignore[union-attr]
-    return found
+    return [
+        {"record": row, "person": attestations.person_of(row), "sha": bytes(row.file_sha256).hex()}
+        for row in rows.order_by("-pk")[:5]
+    ]
 
 
 def _people(request: PortalRequest, contact_list: ContactList, words: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from compliance import answers, attestations, policy, tasks
 from compliance.attestations import Signer
 from compliance.errors import FileRefusedError, SignatureRefusedError
 from compliance.forms import ConsentForm, UploadForm
-from compliance.imports import abandoned, columns, dates, holds, lifecycle, reading, receive, scan
+from compliance.imports import abandoned, columns, dates, files, holds, lifecycle, reading, receive, scan
 from compliance.imports.columns import Plan
 from compliance.models import ImportJob, ImportState
 from compliance.views import poke
@@ -42,7 +42,7 @@ def upload_file(request: PortalRequest) -> HttpResponse:
         initial={"contact_list": request.GET.get("list", "new")},
     )
     if posted and was_too_large(request):
-        form.add_error("file", str(receive.files.too_large()))
+        form.add_error("file", str(files.too_large()))
     elif posted and form.is_valid():
         file = cast(UploadedFile, form.cleaned_data["file"])
         try:
@@ -58,7 +58,7 @@ def upload_file(request: PortalRequest) -> HttpResponse:
             form.add_error("file", str(error))
         else:
             return redirect("upload_columns", job.uid)
-    return render(request, "compliance/upload_file.html", {"form": form, "limit": receive.files.limit()})
+    return render(request, "compliance/upload_file.html", {"form": form, "limit": files.limit()})
 
 
 def _open_job(request: PortalRequest, uid: UUID) -> ImportJob | HttpResponse:
@@ -181,8 +181,7 @@ def _keep(request: PortalRequest, job: ImportJob, form: ConsentForm, *, valid: b
     """Keep the answers, also of a draft; only a complete set can be signed."""
     country = form.cleaned_data.get("country", "") if hasattr(form, "cleaned_data") else ""
     target = ImportState.ANSWERED if valid else ImportState.MAPPED
-    fields = {"answers": form.kept(), "declared_country": country}
-    lifecycle.move(job, target, actor=request.user, **fields)
+    lifecycle.move(job, target, actor=request.user, answers=form.kept(), declared_country=country)
 
 
 def _seen(job: ImportJob) -> list[tuple[str, str]]:
@@ -290,10 +289,9 @@ def _file_rows(job: ImportJob) -> list[tuple[str, str, str]]:
 def _answer_rows(job: ImportJob, counts: scan.Counts) -> list[tuple[str, str, str]]:
     kept = job.answers
     there = reverse("upload_consent", args=[job.uid])
-    source = answers.SOURCES.get(kept.get("source", ""))
     confirmed = f"{counts.confirmed:,} of {counts.good:,} rows have a date" if counts.confirmed else "No"
     return [
-        ("Source", source.short if source else "Not said", there),
+        ("Source", answers.short_source(kept), there),
         ("Dates", answers.span(kept), there),
         ("Page", kept.get("page_url") or "None", there),
         ("Words they saw", f"“{kept.get('wording', '')}”", there),
