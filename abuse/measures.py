@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.db.models import Q
 
+from abuse import cases
 from abuse.errors import DecisionRefusedError
-from abuse.models import Case, Decision, DecisionKind
+from abuse.models import Case, CaseEntry, Decision, DecisionKind
 from accounts import denylist
 from accounts.models import BusinessProfile, DenyEntry, Organization, User
 from accounts.people import owners
-from campaigns import brakes, lifecycle
+from campaigns import approve, brakes
 from campaigns.models import Brake, Campaign, CampaignState
 
 # Brakes that staff lift by restoring; faults of relays and restored databases are not theirs.
@@ -21,7 +22,7 @@ def apply(kind: str, case: Case, actor: User, decision: Decision, *, waits: bool
     if kind == DecisionKind.SUSPEND_CAMPAIGN:
         _stop_campaign(case, actor, decision)
     elif kind == DecisionKind.WARN:
-        _hold_scheduled(case.organization, actor, decision)
+        _hold_scheduled(case, actor)
     elif kind == DecisionKind.RESTORE and not waits:
         lift_all(case.organization, actor, f"Restored by {decision.reference}")
     elif kind == DecisionKind.NO_ACTION and case.campaign_id:
@@ -38,11 +39,12 @@ def _stop_campaign(case: Case, actor: User, decision: Decision) -> None:
     brakes.set_brake(Brake.Kind.STAFF, reason, campaign=campaign, actor=actor)
 
 
-def _hold_scheduled(organization: Organization, actor: User, decision: Decision) -> None:
+def _hold_scheduled(case: Case, actor: User) -> None:
     """Send scheduled campaigns back to draft: a warned sender's mail is read by staff before it goes."""
-    for campaign in Campaign.objects.for_org(organization).filter(state=CampaignState.SCHEDULED):
-        reason = f"Warned by {decision.reference}: staff read each campaign first. Send it again to have it read."
-        lifecycle.move(campaign, CampaignState.DRAFT, actor=actor, reason=reason)
+    for campaign in Campaign.objects.for_org(case.organization).filter(state=CampaignState.SCHEDULED):
+        approve.take_back(campaign, actor=actor)
+        words = f"“{campaign.name}” went back to draft. Send it again, and our staff read it first."
+        cases.add_entry(case, CaseEntry.Kind.NOTE, words, visible_to_customer=True)
 
 
 def lift_all(organization: Organization, actor: User, reason: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compliance.gate import BLOCK, WARN, Proposal
+from compliance.gate import BLOCK, HOLD, WARN, Proposal
 from compliance.rules import Finding, fine, rule
 
 
@@ -24,6 +24,9 @@ def judge(proposal: Proposal) -> Finding:
         if sender.standing in ("suspended", "blocked"):
             words = "Sending is stopped for your organization. The standing page says why and how to answer."
         return Finding(BLOCK, words, {"standing": sender.standing})
+    if sender.standing == "warned":
+        words = "You are warned, so our staff read each campaign before it goes. The standing page says why."
+        return Finding(HOLD, words, {"standing": sender.standing})
     if proposal.audience.mailable > sender.allowance_left:
         over = proposal.audience.mailable - sender.allowance_left
         words = f"{over:,} people wait for the next day: your allowance is {sender.allowance:,} messages a day."

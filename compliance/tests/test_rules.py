@@ -101,6 +101,7 @@ def linked(text: str, url: str) -> Proposal:
 
 CASES: list[tuple[str, Proposal, str]] = [
     ("ID-LEGAL-ENTITY", changed(sender=dataclasses.replace(SENDER, may_send=False)), "block"),
+    ("ID-LEGAL-ENTITY", changed(sender=dataclasses.replace(SENDER, standing="warned")), "hold"),
     ("ID-LEGAL-ENTITY", changed(sender=dataclasses.replace(SENDER, allowance_left=89)), "warn"),
     ("ID-FOOTER-BLOCK", changed(identity=dataclasses.replace(IDENTITY, legal_name="")), "block"),
     ("ID-FOOTER-BLOCK", with_html(html(foot="")), "block"),
