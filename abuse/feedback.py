@@ -23,8 +23,6 @@ BATCH: Final = 500
 # Ids are given before they commit, so a late one may stand below the highest we took. Wide enough for any transaction.
 LATE_IDS: Final = 10_000
 FRAUD: Final = ("fraud", "virus")
-# Never answered nor filed as a report: what machines send to a mailbox by themselves (RFC 3834).
-NOT_REPORTS: Final = ("auto_reply", "bounce", "unsubscribe", "complaint")
 
 
 def take_events() -> int:
@@ -56,7 +54,8 @@ def take_mails() -> int:
     taken = Complaint.objects.aggregate(top=Max("inbound_id"))["top"] or 0
     known = Complaint.objects.filter(inbound_id__gt=taken - LATE_IDS).values_list("inbound_id", flat=True)
     fresh = InboundMail.objects.filter(rcpt_to__istartswith="abuse@", pk__gt=taken - LATE_IDS)
-    mails = fresh.exclude(processed_at=None).exclude(pk__in=list(known)).exclude(kind__in=NOT_REPORTS)
+    # The null sender is a machine that wants no answer (RFC 5321 section 4.5.5): bounces and automatic replies.
+    mails = fresh.exclude(processed_at=None).exclude(mail_from="").exclude(pk__in=list(known))
     return sum(_take(_from_mail(mail), f"mail {mail.pk}") for mail in mails.order_by("pk")[:BATCH])
 
 
