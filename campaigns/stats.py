@@ -24,6 +24,7 @@ FINAL: Final = (State.ACCEPTED, State.REJECTED, State.IN_DOUBT, State.SUPPRESSED
 LEFT_OUT: Final = (State.SKIPPED, State.SUPPRESSED)
 HOURS: Final = 48
 STEP_HOURS: Final = 2
+READ_ALL: Final = 200_000  # deliveries; reading more takes seconds
 RECEIVERS: Final = {
     "Gmail": ("gmail.com", "googlemail.com"),
     "Outlook": ("outlook.com", "hotmail.com", "live.com", "msn.com", "outlook.de", "hotmail.co.uk", "hotmail.fr"),
@@ -215,6 +216,33 @@ def receivers(campaign: Campaign) -> list[Receiver]:
                 row[place] += count
     found = [Receiver(name, *row) for name, row in sums.items()]
     return sorted(found, key=lambda one: (one.name == "Others", -one.sent))
+
+
+_BY_MINUTE: Final = """
+SELECT date_trunc('minute', at AT TIME ZONE 'UTC'), relay, count(*) FROM campaigns_outcome
+WHERE campaign_id = %s AND at > now() - interval '1 hour' AND relay <> '' GROUP BY 1, 2
+"""
+
+
+def minutes(campaign: Campaign) -> tuple[list[str], dict[str, list[int]]]:
+    """Return labels and, for each relay, attempts a minute in the last hour of a campaign, gaps as 0."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_MINUTE, [campaign.pk])
+        rows = cursor.fetchall()
+    if not rows:
+        return [], {}
+    first, last = min(row[0] for row in rows), max(row[0] for row in rows)
+    length = int((last - first).total_seconds() // 60) + 1
+    found = {key: [0] * length for key in settings.RELAYS}
+    for minute, relay, count in rows:
+        if relay in found:
+            found[relay][int((minute - first).total_seconds() // 60)] = count
+    return [f"{first + timedelta(minutes=place):%H:%M}" for place in range(length)], found
+
+
+def is_small(campaign: Campaign) -> bool:
+    """Tell whether figures that read every delivery are cheap enough for a page."""
+    return campaign.mailable_count <= READ_ALL
 
 
 def verdict(campaign: Campaign, reached: int, sent: int, back: Reactions) -> tuple[str, str, str]:

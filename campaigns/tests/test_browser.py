@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,8 @@ from django.urls import reverse
 
 from accounts.models import AuditEntry, Organization
 from campaigns import lifecycle
-from campaigns.models import Campaign, CampaignState, Chunk, ClickCount, Delivery, Event, Link, Tally
+from campaigns.approve import Order, approve
+from campaigns.models import Campaign, CampaignState, Chunk, ClickCount, Delivery, Event, Link, Outcome, Tally
 from campaigns.tests.world import World, add_person, make_draft, make_world
 from sendserver.lib import clock
 from sendserver.testing.browser import LOOKS, Look, sign_in
@@ -55,6 +57,14 @@ def start(draft: Campaign, alice: Persona) -> Campaign:
             address_hash=contact.address_hash,
             domain="gmail.com" if number == 1 else contact.domain,
         )
+    for minute, relay in ((3, "relay-1"), (2, "relay-2"), (1, "relay-1")):
+        Outcome.objects.create(
+            delivery_id=Delivery.objects.filter(campaign=draft)[minute].pk,
+            campaign_id=draft.pk,
+            state="accepted",
+            relay=relay,
+            at=now - timedelta(minutes=minute),
+        )
     Event.objects.create(
         kind="bounced", at=now, organization=draft.organization, campaign_id=draft.pk, delivery_id=1, source="dsn",
         dedupe="x", bounce_class="hard_recipient",
@@ -81,6 +91,21 @@ def test_the_pages_look_right(look: Look, draft: Campaign, alice: Persona, live_
     check("campaign_progress", draft.uid)
     lifecycle.move(draft, CampaignState.SENT, actor=None, reason="Everybody has an answer", finished_at=clock.now())
     check("campaign_report", draft.uid)
+
+
+@pytest.mark.parametrize("look", [("desktop", "light"), ("phone", "dark")], indirect=True, ids="-".join)
+def test_a_held_campaign_in_the_staff_area(
+    look: Look, draft: Campaign, alice: Persona, moderator: Persona, live_server: Any
+) -> None:
+    Campaign.objects.filter(pk=draft.pk).update(subject="Last chance for tulips")
+    held = approve(draft, Order(key=uuid.uuid4(), version=draft.version), actor=alice.user).campaign
+    sign_in(look, live_server.url, moderator.client)
+    for name, args in (("changelist", []), ("change", [held.pk])):
+        assert look.go(live_server.url + reverse(f"admin:campaigns_campaign_{name}", args=args)) == 200
+        look.picture(f"staff-campaign-{name}")
+        assert look.findings() == []
+        assert look.overflow() == 0
+        assert look.complaints == []
 
 
 def test_typing_saves_and_the_preview_follows(look: Look, draft: Campaign, alice: Persona, live_server: Any) -> None:

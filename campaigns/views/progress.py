@@ -20,6 +20,7 @@ from campaigns.errors import CampaignError
 from campaigns.models import Campaign, CampaignState
 from campaigns.sending.poke import poke_after_commit
 from compliance import policy
+from sendserver.lib import charts
 from sendserver.lib.states import TransitionRefusedError
 
 PAUSABLE = (CampaignState.PLANNING, CampaignState.SENDING)
@@ -49,7 +50,18 @@ def progress(request: PortalRequest, uid: UUID) -> HttpResponse:
         if not context["is_live"]:
             response["HX-Refresh"] = "true"  # the whole page has other buttons now
         return response
-    return render(request, "campaigns/progress.html", context)
+    return render(request, "campaigns/progress.html", {**context, **_details(campaign)})
+
+
+def _details(campaign: Campaign) -> dict[str, Any]:
+    """Return what reads every delivery: shown with the page, not with each poll, and not for very long lists."""
+    if campaign.planned_at is None or not stats.is_small(campaign):
+        return {}
+    labels, counts = stats.minutes(campaign)
+    names = {key: relay.name.partition(".")[0] for key, relay in settings.RELAYS.items()}
+    series = [charts.Series(names[key], counts[key], f"c{place}") for place, key in enumerate(counts, start=1)]
+    chart = charts.lines("Messages a minute by server", labels, series) if len(labels) > 1 else ""
+    return {"minutes": chart, "receivers": stats.receivers(campaign)}
 
 
 def _context(request: PortalRequest, campaign: Campaign) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def _figures(campaign: Campaign) -> dict[str, Any]:
             [charts.Bar(LABELS.get(name, name), count, fill="c4") for name, count in bounces],
             "Bounces by reason: " + ", ".join(f"{LABELS.get(name, name)} {count}" for name, count in bounces),
         ),
-        "receivers": stats.receivers(campaign),
+        "receivers": stats.receivers(campaign) if stats.is_small(campaign) else [],
         "complaint_limit": f"{100 * policy.L_WARN:.2f}%",
         "lists": ", ".join(one.name for one in campaign.lists.all()),
     }
