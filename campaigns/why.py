@@ -53,5 +53,7 @@ def explain(holder: Holder) -> Why:
 
 
 def _membership(delivery: Delivery) -> ListMembership | None:
+    if delivery.membership_id is None:
+        return None
     rows = ListMembership.objects.select_related("contact_list", "attestation")
     return rows.filter(pk=delivery.membership_id).first()

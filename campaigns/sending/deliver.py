@@ -24,6 +24,7 @@ from campaigns.bounces import BLOCKS
 from campaigns.errors import CampaignError, RenderError
 from campaigns.sending import claim as claims
 from campaigns.sending import letters, mime, relays, retry, slices
+from campaigns.sending.attempt import attempt
 from campaigns.sending.claim import Item, Without
 from campaigns.sending.journal import Journal
 from campaigns.sending.outcomes import State, result_of
@@ -284,7 +285,7 @@ class Lane:
             self._put_back(held, item)
             return
         self.attempted += 1
-        decision, details = await self._attempt(connection, item, written)
+        decision, details = await attempt(connection, item, written, journal=self.journal, random=self.random)
         if decision.kind is Kind.PUT_BACK and self._fails_too_often(item, decision):
             decision = Decision(Kind.RETRY, decision.relay, "transient", retry.STEPS_SECONDS[0], decision.rule)
         if decision.kind is Kind.PUT_BACK:
@@ -296,30 +297,6 @@ class Lane:
             await self._judge(item.campaign_id)
         if decision.relay is not Relay.FINE:
             await self.relay_trouble(decision)
-
-    async def _attempt(
-        self, connection: SmtpConnection, item: Item, written: mime.Written
-    ) -> tuple[Decision, dict[str, Any]]:
-        """Talk SMTP; return the decision with what the outcome row keeps of the reply."""
-
-        def on_dot() -> None:
-            self.journal.started(item.delivery_id, item.attempt)
-
-        try:
-            answer = await connection.send(written.envelope, written.message, on_dot)
-        except WireError as error:
-            reply = error.reply
-            known = {"code": reply.code, "enhanced": reply.enhanced} if reply else {}
-            return retry.of_error(error), {**known, "reply": str(error)[:300]}
-        age = (clock.now() - claims.first_time(item)).total_seconds()
-        decision = retry.of_answer(answer, attempt=item.attempt, age=age, random=self.random)
-        reply = answer.reply
-        return decision, {
-            "code": reply.code,
-            "enhanced": reply.enhanced,
-            "reply": reply.text,
-            "queue_id": reply.queue_id if answer.is_accepted else "",
-        }
 
     def _note(self, held: Held, item: Item, decision: Decision, details: dict[str, Any], octets: int) -> None:
         """Keep the result: in the journal at once, in the database within FLUSH_SECONDS."""

@@ -10,7 +10,7 @@ from typing import Final
 LINE_MAX: Final = 2000  # octets; RFC 5321 section 4.5.3.1.5 allows 512, real servers write more
 LINES_MAX: Final = 100
 TEXT_KEPT: Final = 300  # characters that are stored
-_LINE: Final = re.compile(rb"([2-5]\d\d)([ -]?)(.*)", re.DOTALL)
+_LINE: Final = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED: Final = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _QUEUED: Final = re.compile(
     r"queued (?:mail for delivery )?(?:as|id)\s*[:=]?\s*<?([A-Za-z0-9._-]{4,40})>?", re.IGNORECASE
@@ -91,7 +91,7 @@ class ReplyParser:
         if len(self._lines) >= LINES_MAX:
             raise MalformedReplyError("too many lines")
         self._code = code
-        self._lines.append(match[3].decode("utf-8", "replace"))
+        self._lines.append((match[3] or b"").decode("utf-8", "replace"))
         if match[2] == b"-":
             return None
         lines, self._lines = tuple(self._lines), []

@@ -106,7 +106,9 @@ class _Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(high=0)  # "drained" then means: handed to the kernel
+        # "Drained" shall mean: handed on, not kept. TLS transports compare with >=, so 0 would pause them for good.
+        is_tls = self.transport.get_extra_info("ssl_object") is not None
+        self.transport.set_write_buffer_limits(high=1 if is_tls else 0, low=0)
 
     def data_received(self, data: bytes) -> None:
         try:
