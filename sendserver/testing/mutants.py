@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "var", ".*_cache", "__pycache__", "*.pyc")
 PASSED, FAILED = 0, 1  # exit codes of pytest; anything else means that it could not run
 PATIENCE = 300  # seconds for the tests of one fault
+PATIENCE_FOR_ALL = 1800  # seconds for all of them together, without a fault
 
 
 def main(names: Sequence[str]) -> int:
@@ -78,12 +79,14 @@ def services() -> Iterator[dict[str, str]]:
             running.stop()
 
 
-def run(tree: Path, environ: dict[str, str], tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def run(
+    tree: Path, environ: dict[str, str], tests: Sequence[str], patience: int = PATIENCE
+) -> subprocess.CompletedProcess[str]:
     """Run tests in the scratch tree until the first failure."""
     argv = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     try:
         return subprocess.run(
-            argv, cwd=tree, env=environ, capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=False
+            argv, cwd=tree, env=environ, capture_output=True, text=True, errors="replace", timeout=patience, check=False
         )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(argv, FAILED, "the tests hang", "")
@@ -92,7 +95,7 @@ def run(tree: Path, environ: dict[str, str], tests: Sequence[str]) -> subprocess
 def sound(tree: Path, environ: dict[str, str], faults: Sequence[Fault]) -> bool:
     """Tell whether all the tests pass without a fault; else catching one would mean nothing."""
     tests = sorted({test for fault in faults for test in fault.tests})
-    answer = run(tree, environ, tests)
+    answer = run(tree, environ, tests, PATIENCE_FOR_ALL)
     if answer.returncode != PASSED:
         print(f"The tests fail without any fault:\n{answer.stdout[-3000:]}{answer.stderr[-1000:]}")
     return answer.returncode == PASSED

@@ -1,0 +1,87 @@
+"""Every address that answers with HTML, in a real browser: axe, content policy, nothing sideways; all four looks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Browser
+
+from sendserver.testing.browser import HEIGHT, WIDTHS, Look, open_look, sign_in
+from sendserver.testing.everything import PERSONAS, build
+from sendserver.tests.addresses import objects
+from sendserver.tests.test_access_table import all_rows, url_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+SETTLES = 250  # milliseconds; colours fade over 160 when the scheme changes
+# What is no page: files, machine copies, parts that a page loads, and leaving.
+NO_PAGE = {
+    "account_logout",
+    "admin:jsi18n",
+    "admin:logout",
+    "healthz",
+    "import_rows_csv",
+    "mfa_add_webauthn",  # asks the browser for a passkey at once
+    "postmaster_json",
+    "robots",
+    "security_txt",
+}
+# Stock pages of Django's own that only point elsewhere; their markup is not ours.
+NOT_OURS = {"admin:password_change", "admin:password_change_done", "admin:app_list"}
+
+
+def pages_of(persona: str) -> list[str]:
+    """Return the names that answer 200 to this person."""
+    place = PERSONAS.index(persona)
+    return [name for name, (get, _) in all_rows().items() if get[place] == "200" and name not in NO_PAGE | NOT_OURS]
+
+
+def faults(look: Look, where: str) -> list[str]:
+    """Return what is wrong with the open page in each width and scheme."""
+    found = []
+    for width, pixels in WIDTHS.items():
+        look.page.set_viewport_size({"width": pixels, "height": HEIGHT})
+        for scheme in ("light", "dark"):
+            look.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+            look.page.wait_for_timeout(SETTLES)
+            look.width, look.scheme = width, scheme
+            look.picture(where.replace(":", "-"))
+            found += [f"{where} {width} {scheme}: {finding}" for finding in look.findings()]
+        if look.overflow():
+            found.append(f"{where} {width}: {look.overflow()} pixels too wide")
+    return found
+
+
+@pytest.mark.parametrize("persona", ["anonymous", "owner", "moderator", "administrator"])
+def test_every_page(persona: str, chromium: Browser, live_server: Any) -> None:
+    world = build()
+    things = objects(world)
+    # Staff see the public pages and the portal's door as everybody does; theirs are the pages of the staff area.
+    names = [
+        name for name in pages_of(persona) if not name.startswith("admin:") or persona in ("moderator", "administrator")
+    ]
+    if persona in ("moderator", "administrator"):
+        names = [name for name in names if name.startswith("admin:")]
+    if persona == "administrator":
+        names = [name for name in names if name not in pages_of("moderator")]
+    if persona == "owner":
+        names = [name for name in names if name not in pages_of("anonymous")]
+    found = []
+    with open_look(chromium, "desktop", "light") as look:
+        if persona != "anonymous":
+            sign_in(look, live_server.url, world.clients[persona])
+        for name in names:
+            look.complaints.clear()
+            status = look.go(live_server.url + url_of(name, world, things))
+            if status != 200:
+                found.append(f"{name}: answers {status}")
+                continue
+            found += faults(look, name)
+            found += [f"{name}: the console says {said}" for said in look.complaints]
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_the_table_knows_the_pages_that_are_looked_at() -> None:
+    assert set(all_rows()) >= NO_PAGE | NOT_OURS
+    assert reverse("home") == "/"
