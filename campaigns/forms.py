@@ -17,7 +17,7 @@ from campaigns.models import Campaign
 from compliance.lists import open_lists
 from compliance.models import ContactList
 
-LINE_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+LINE_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # also what turns the direction of text
 _ZONES = """
 UTC Europe/London Europe/Dublin Europe/Lisbon Europe/Madrid Europe/Paris Europe/Brussels Europe/Amsterdam
 Europe/Berlin Europe/Zurich Europe/Vienna Europe/Rome Europe/Copenhagen Europe/Stockholm Europe/Oslo
@@ -34,7 +34,7 @@ class LineField(forms.CharField):
     def to_python(self, value: Any) -> str:
         """Return the text without blanks at its ends; refuse line breaks and controls, also at the ends."""
         if value and LINE_BREAK.search(str(value)):
-            raise forms.ValidationError("Write this in one line, without line breaks")
+            raise forms.ValidationError("Write this in one line, without line breaks and hidden signs")
         return str(super().to_python(value) or "")
 
 

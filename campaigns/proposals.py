@@ -149,7 +149,7 @@ def used_today(organization: Organization) -> int:
 
 
 def _from(sender: FromAddress | None) -> gate.FromFacts:
-    if sender is None:
+    if sender is None or sender.removed_at is not None:
         return gate.FromFacts()
     return gate.FromFacts(
         display_name=sender.display_name,

@@ -32,6 +32,7 @@ BASE_STYLE: Final = (
     "table{border-collapse:collapse}td,th{padding:4px 10px;text-align:left}"
 )
 LONELY_LINK: Final = re.compile(r"<p><strong><a (href=\"[^\"]*\")>(.*?)</a></strong></p>")
+LINKS: Final = "a[href], area[href]"
 HIDDEN: Final = "display:none;max-height:0;overflow:hidden;mso-hide:all"
 FOOTER: Final = (
     "margin:32px 0 0;padding:16px 0 0;border-top:1px solid #c7ced8;background:#ffffff;color:#4a5567;"
@@ -79,7 +80,7 @@ def build(source: str, *, form: str, preheader: str, frame: Frame, click_url: Cl
     if body is None:
         raise ContentError("The message is empty.")
     _refuse_misplaced(body, marks)
-    links = tuple(LinkFacts(marks.restore(_label(a)), marks.restore(_href(a))) for a in body.css("a[href]"))
+    links = tuple(LinkFacts(marks.restore(_label(a)), marks.restore(_href(a))) for a in body.css(LINKS))
     counted = _rewrite(body, marks, click_url)
     inner = _inner(body)
     if not marks.all_in_order(inner):
@@ -149,7 +150,7 @@ def _rewrite(body: LexborNode, marks: Marks, click_url: ClickUrl | None) -> tupl
     A link with a merge field differs for each person, so it is left alone and not counted (rules TRK-LINK).
     """
     numbers: dict[str, int] = {}
-    for link in body.css("a[href]"):
+    for link in body.css(LINKS):
         url = _href(link)
         if click_url and url.lower().startswith(("http://", "https://")) and not marks.word.search(url):
             link.attrs["href"] = click_url(numbers.setdefault(url, len(numbers) + 1))

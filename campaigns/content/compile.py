@@ -21,7 +21,7 @@ from campaigns.errors import RenderError
 from sendserver.lib import chain
 
 CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
-HEADER_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+HEADER_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 WEB_ADDRESS: Final = re.compile(r"https?://|mailto:", re.IGNORECASE)
 IN_URL: Final = re.compile(r"""(?:href|src)\s*=\s*(?:"(?P<double>[^"]*)|'(?P<single>[^']*))\Z""", re.IGNORECASE)
 SUBJECT_MAX: Final = 900  # characters after merging; RFC 5322 section 2.1.1 allows a line of 998

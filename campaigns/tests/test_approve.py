@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from accounts import ledger
-from accounts.models import AuditEntry, Organization, Standing
+from accounts.models import AuditEntry, FromAddress, Organization, Standing
 from campaigns import approve as approving
 from campaigns import compose
 from campaigns.approve import Order, OrderRefusedError, approve, decide_held, take_back
@@ -196,6 +196,14 @@ def test_a_needed_field_that_is_empty_blocks(larkfield: Organization, alice: Per
     answer = gate.judge(propose(draft))
     check = next(c for c in answer.checks if c.rule_id == "CONTENT-MERGE")
     assert (check.decision, check.evidence) == ("block", {"field": "first_name", "people": 1})
+
+
+def test_a_removed_from_address_blocks(larkfield: Organization, alice: Persona) -> None:
+    draft = make_draft(make_world(larkfield), alice.user)
+    FromAddress.objects.update(removed_at=clock.now())
+    again = Campaign.objects.get(pk=draft.pk)
+    check = next(c for c in gate.judge(propose(again)).checks if c.rule_id == "ID-FROM-TRUTH")
+    assert (check.decision, check.text) == ("block", "Choose a From address.")
 
 
 def test_long_lists_are_counted_once_a_minute_for_the_editor_and_freshly_for_sending(

@@ -222,7 +222,7 @@ def test_controls_in_values_are_refused(control: str) -> None:
         compiled(html="<p>{{ city }}</p>").body({"city": f"a{control}b"})
 
 
-@pytest.mark.parametrize("control", ["\r\n", "\n", "\r", "\x00", "\x0b", "\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize("control", ["\r\n", "\n", "\r", "\x00", "\x0b", "\x85", "\u2028", "\u2029", "\u202e"])
 def test_a_subject_takes_no_line_breaks_from_values(control: str) -> None:
     with pytest.raises(RenderError) as caught:
         compiled(subject="Hi {{ first_name }}").subject({"first_name": f"Ada{control}Bcc: x@y.example"})
@@ -300,6 +300,16 @@ def test_links_are_counted_but_ours_and_personal_ones_are_not() -> None:
     assert "https://acme.example/{{ city }}" in built.html
     assert 'href="https://acme.example"' in built.html  # the imprint
     assert [link.url for link in built.links][3] == "https://acme.example/{{ city }}"
+
+
+def test_links_of_pictures_are_links_too() -> None:
+    built = made(
+        '<map><area href="https://acme.example/x" alt="x"></map>',
+        form="html",
+        click=lambda number: f"https://s/{number}/",
+    )
+    assert built.counted == ("https://acme.example/x",)
+    assert [link.url for link in built.links] == ["https://acme.example/x"]
 
 
 def test_markdown_takes_no_html_and_keeps_tags() -> None:

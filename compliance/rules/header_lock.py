@@ -7,7 +7,7 @@ import re
 from compliance.gate import BLOCK, Proposal
 from compliance.rules import Finding, fine, rule
 
-UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # also what turns the direction of text
 ONCE = ("from", "to", "subject", "date", "message-id", "mime-version", "content-type", "list-unsubscribe", "reply-to")
 NEVER = ("bcc", "cc", "sender", "return-path", "disposition-notification-to", "return-receipt-to", "x-mailer")
 
