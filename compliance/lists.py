@@ -89,12 +89,21 @@ def reason_counts_of_import(job: ImportJob) -> dict[str, int]:
     return dict(_fetch(sql, [job.contact_list]))
 
 
-def country_counts(contact_list: ContactList) -> list[tuple[str, int, int]]:
-    """Return (country code, people, mailable) of a list, most people first; "" is unknown."""
-    sql = f"""SELECT place, count(*), count(*) FILTER (WHERE reason = '')
-      FROM (SELECT {country_sql()} AS place, {state_sql()} AS reason {_FROM}) AS person
-      GROUP BY place ORDER BY count(*) DESC, place"""  # noqa: S608 (own fragments only)
-    return [(place, people, mailable) for place, people, mailable in _fetch(sql, [contact_list])]
+def breakdown(contact_list: ContactList) -> list[tuple[str, str, int]]:
+    """Return (country code, reason, people) of a list in one walk; "" is unknown and mailable."""
+    sql = f"""SELECT place, reason, count(*)
+      FROM (SELECT {country_sql()} AS place, {state_sql()} AS reason {_FROM}) AS person GROUP BY 1, 2"""  # noqa: S608
+    return [(place, reason, people) for place, reason, people in _fetch(sql, [contact_list])]
+
+
+def country_counts(rows: Iterable[tuple[str, str, int]]) -> list[tuple[str, int, int]]:
+    """Return (country code, people, mailable) of a breakdown, most people first."""
+    found: dict[str, list[int]] = {}
+    for place, reason, people in rows:
+        both = found.setdefault(place, [0, 0])
+        both[0] += people
+        both[1] += 0 if reason else people
+    return sorted(((place, all_, ok) for place, (all_, ok) in found.items()), key=lambda row: (-row[1], row[0]))
 
 
 def _fetch(sql: str, lists: list[ContactList]) -> list[tuple]:

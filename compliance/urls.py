@@ -21,6 +21,7 @@ urlpatterns: list[URLPattern] = [
     path("portal/people/<uuid:uid>/remove/", people.contact_remove, name="contact_remove"),
     path("portal/imports/<uuid:uid>/", imports.import_detail, name="import_detail"),
     path("portal/imports/<uuid:uid>/rows/", imports.import_rows, name="import_rows"),
+    path("portal/imports/<uuid:uid>/undo/", imports.import_undo, name="import_undo"),
     path("portal/imports/<uuid:uid>/rows.csv", imports.import_rows_csv, name="import_rows_csv"),
     path("portal/imports/<uuid:uid>/statement/", imports.import_statement, name="import_statement"),
     path("portal/imports/<uuid:uid>/rows/<int:line>/", imports.import_row, name="import_row"),

@@ -19,14 +19,13 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     S.ANSWERED: frozenset({S.MAPPED, S.ANSWERED, S.QUEUED, S.FAILED, S.CANCELLED}),
     S.QUEUED: frozenset({S.READING, S.FAILED}),
     S.READING: frozenset({S.HELD, S.DONE, S.FAILED}),
-    S.HELD: frozenset({S.DONE, S.REFUSED}),
-    S.DONE: frozenset(),
+    S.HELD: frozenset({S.DONE, S.REFUSED, S.CANCELLED}),
+    S.DONE: frozenset({S.CANCELLED}),  # undone: compliance.imports.undo
     S.FAILED: frozenset(),
     S.REFUSED: frozenset(),
     S.CANCELLED: frozenset(),
 }
 OPEN: Final = (S.UPLOADED, S.MAPPED, S.ANSWERED)  # the customer is still at it
-ENDED: Final = (S.DONE, S.FAILED, S.REFUSED, S.CANCELLED)
 
 
 def move(job: ImportJob, target: str, *, actor: User | None, reason: str = "", **fields: Any) -> bool:

@@ -30,13 +30,13 @@ def decide_held(job: ImportJob, *, approve: bool, actor: User, reason: str) -> b
     if not lifecycle.move(job, target, actor=actor, reason=reason.strip(), **fields):
         return False
     if not approve:
-        _take_out(job)
-    _release(job.contact_list)
+        take_out(job)
+    release(job.contact_list)
     transaction.on_commit(lambda: _tell(job, approve))
     return True
 
 
-def _take_out(job: ImportJob) -> None:
+def take_out(job: ImportJob) -> None:
     """Remove whom this upload added; whom it only updated stays, without a statement, so not mailable."""
     mine = ListMembership.objects.filter(import_job=job)
     mine.filter(first_import=job).delete()
@@ -44,7 +44,7 @@ def _take_out(job: ImportJob) -> None:
     lists.recount(job.contact_list)
 
 
-def _release(contact_list: ContactList) -> None:
+def release(contact_list: ContactList) -> None:
     """Let the list be mailed again unless another upload into it still waits."""
     waiting = ImportJob.objects.filter(contact_list=contact_list).exclude(held_reasons=[])
     if not waiting.filter(state__in=[ImportState.QUEUED, ImportState.READING, ImportState.HELD]).exists():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.core import mail
 from django.urls import reverse
 
 from accounts.models import AuditEntry
-from compliance import lists
+from compliance import lists, policy
 from compliance.errors import ImportRefusedError
 from compliance.imports import holds
 from compliance.imports.holds import Facts
@@ -157,3 +159,44 @@ def test_customers_cannot_decide(held, alice):
     assert alice.client.post(url, {"answer": "approve", "reason": "Please."}).status_code in (302, 403, 404)
     held.refresh_from_db()
     assert held.state == ImportState.HELD
+
+
+def test_undo_takes_the_people_off_again(larkfield, alice):
+    job = finished(larkfield, alice.user, csv_of(people(2)))
+    answer = alice.client.post(reverse("import_undo", args=[job.uid]))
+    assert answer.url == reverse("import_detail", args=[job.uid])
+    assert not ListMembership.objects.exists()
+    job.refresh_from_db()
+    assert (job.state, job.contact_list.people_count) == (ImportState.CANCELLED, 0)
+    assert "This upload was taken back" in alice.client.get(answer.url).content.decode()
+    alice.client.post(reverse("import_undo", args=[job.uid]))
+    assert AuditEntry.objects.filter(action="import.cancelled").count() == 1
+
+
+def test_undo_of_a_held_upload_frees_the_list(held, alice):
+    alice.client.post(reverse("import_undo", args=[held.uid]))
+    assert ContactList.objects.get().held_at is None
+
+
+def test_no_undo_after_mail(larkfield, alice):
+    job = finished(larkfield, alice.user, csv_of(people(2)))
+    lists.record_mailed([ListMembership.objects.first().pk], clock.now())
+    assert "Take this upload back" not in alice.client.get(reverse("import_detail", args=[job.uid])).content.decode()
+    alice.client.post(reverse("import_undo", args=[job.uid]))
+    assert ListMembership.objects.count() == 2
+
+
+def test_no_undo_after_its_days(larkfield, alice):
+    job = finished(larkfield, alice.user, csv_of(people(2)))
+    ImportJob.objects.update(finished_at=clock.now() - timedelta(days=policy.IMPORT_UNDO_D))
+    alice.client.post(reverse("import_undo", args=[job.uid]))
+    assert ListMembership.objects.count() == 2
+
+
+def test_undo_is_closed_to_others(larkfield, alice, eve, mallory):
+    job = finished(larkfield, alice.user, csv_of(people(2)))
+    url = reverse("import_undo", args=[job.uid])
+    assert alice.client.get(url).status_code == 405
+    assert eve.client.post(url).status_code == 403
+    assert mallory.client.post(url).status_code == 404
+    assert ListMembership.objects.count() == 2

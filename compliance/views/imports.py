@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
 from compliance import answers, attestations, lists, policy
 from compliance.errors import ImportRefusedError
-from compliance.imports import export, fixes, lifecycle, words
+from compliance.imports import export, fixes, lifecycle, undo, words
 from compliance.models import Attestation, ImportJob, ImportRow, ImportState, Suppression
 from compliance.views.lists import reason_rows
 
@@ -38,14 +38,15 @@ def import_detail(request: PortalRequest, uid: UUID) -> HttpResponse:
     job = get_object_for(request, ImportJob, uid)
     if job.state in (*lifecycle.OPEN, ImportState.QUEUED, ImportState.READING):
         return redirect("upload_result", job.uid)
-    counts = lists.reason_counts([job.contact_list])[job.contact_list_id]
+    may = has_right(request.membership, Right.LISTS)
     context = {
         "job": job,
         "mine": _mine(job),
-        "list_total": sum(counts.values()),
         "record": _record(job),
         "skipped": _skipped(job),
-        "may_change": has_right(request.membership, Right.LISTS) and job.state in fixes.MENDABLE,
+        "may_change": may and job.state in fixes.MENDABLE,
+        "may_undo": may and undo.may_undo(job),
+        "undo_days": policy.IMPORT_UNDO_D,
         "check_hours": policy.LIST_CHECK_H,
         **_problems(request, job),
     }
@@ -145,6 +146,19 @@ def _settle(request: PortalRequest, job: ImportJob, row: ImportRow) -> None:
         fixes.leave_out(job, row, actor=request.user)
     else:
         fixes.use(job, row, request.POST.get("value", "")[:320].replace("\x00", ""), actor=request.user)
+
+
+@portal_view(Right.LISTS)
+@require_POST
+def import_undo(request: PortalRequest, uid: UUID) -> HttpResponse:
+    """Take a whole upload back."""
+    job = get_object_for(request, ImportJob, uid)
+    try:
+        if undo.undo(job, actor=request.user):
+            messages.success(request, "The upload is taken back. Its people are off the list.")
+    except ImportRefusedError as error:
+        messages.error(request, str(error))
+    return redirect("import_detail", job.uid)
 
 
 @portal_view(Right.LISTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 from uuid import UUID
 
@@ -58,7 +59,10 @@ def list_detail(request: PortalRequest, uid: UUID) -> HttpResponse:
     found = get_object_for(request, ContactList, uid)
     search = SearchForm(request.POST if request.method == "POST" else None)
     words = search.cleaned_data["q"] if search.is_bound and search.is_valid() else ""
-    counts = lists.reason_counts([found])[found.pk]
+    rows = lists.breakdown(found)
+    counts: Counter[str] = Counter()
+    for _, reason, number in rows:
+        counts[reason] += number
     total = sum(counts.values())
     context = {
         "list": found,
@@ -67,7 +71,7 @@ def list_detail(request: PortalRequest, uid: UUID) -> HttpResponse:
         "total": total,
         "mailable": counts.get("", 0),
         "reasons": reason_rows(counts),
-        "places": [(countries.name(code), n, ok) for code, n, ok in lists.country_counts(found)[:8]],
+        "places": [(countries.name(code), n, ok) for code, n, ok in lists.country_counts(rows)[:8]],
         "records": records_of(found),
         "uploads": ImportJob.objects.filter(contact_list=found).exclude(state="cancelled").order_by("-created_at")[:5],
         "may_change": has_right(request.membership, Right.LISTS),

@@ -263,6 +263,7 @@ def _check_context(request: PortalRequest, job: ImportJob, factor: tuple[str, fl
         "reasons": reasons,
         "refusal": holds.refusal(counts) if counts.done else "",
         "check_hours": policy.LIST_CHECK_H,
+        "undo_days": policy.IMPORT_UNDO_D,
         "second_factor": second_factor_url(request, reverse("upload_check", args=[job.uid])),
     }
 
