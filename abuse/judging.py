@@ -11,8 +11,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from abuse import cases, feedback, figures
-from abuse.models import CaseEntry
+from abuse import cases, feedback, figures, notices
+from abuse.models import CaseEntry, Complaint, ComplaintSource
 from abuse.reputation import Counts, pauses_for_bounces, pauses_for_complaints
 from accounts import audit
 from accounts.models import Organization
@@ -41,11 +41,21 @@ def run() -> int:
 def _judge_campaign(campaign: Campaign, counts: Counts) -> int:
     if campaign.state not in LIVE:
         return 0
+    frauds = _frauds(campaign)
+    if frauds:
+        said = words.count(frauds, "reports of fraud", "report of fraud")
+        return _pause(campaign, Brake.Kind.COMPLAINTS, f"Mailbox providers sent {said}.")
     if pauses_for_complaints(counts):
         return _pause(campaign, Brake.Kind.COMPLAINTS, _complaint_words(counts))
     if pauses_for_bounces(counts):
         return _pause(campaign, Brake.Kind.BOUNCES, _bounce_words(counts))
     return 0
+
+
+def _frauds(campaign: Campaign) -> int:
+    """Return how many mailbox providers' reports call a campaign fraud or virus; one is enough to stop and look."""
+    rows = Complaint.objects.filter(campaign_id=campaign.pk, kind=Complaint.Kind.PHISHING)
+    return rows.filter(source=ComplaintSource.FEEDBACK, withdrawn_at=None).count()
 
 
 def _judge_organizations(campaigns: list[Campaign], counted: dict[int, Counts]) -> int:
@@ -82,6 +92,7 @@ def _call_a_person(scope: Campaign | Organization, reason: str) -> None:
         organization, campaign_id = scope, None
     case = cases.open_case(organization, campaign_id, urgent=True)
     cases.add_entry(case, CaseEntry.Kind.NOTE, f"Paused by itself. {reason}", visible_to_customer=True)
+    notices.send_paused(case, str(scope), reason)
     audit.record(
         "brake.automatic",
         actor=None,

@@ -210,6 +210,18 @@ def acknowledge(complaint: Complaint, delivery_address: str) -> bool:
     return _mail(complaint.reporter_email, f"Report {complaint.reference}: received", text)
 
 
+def send_paused(case: Case, what: str, reason: str) -> None:
+    """Tell the customer and the person on duty that figures have paused something; no standing has moved."""
+    page = f"{settings.BASE_URL}{reverse('abuse_case', args=[case.reference])}"
+    text = (
+        f"We paused “{what}”. {reason}\n\nThis happened by itself, at a limit of our Anti-Spam Policy, rule 6.3. "
+        f"A person looks at it by {case.promised_until:%Y-%m-%d %H:%M} UTC. Your standing has not changed.\n\n"
+        f"Tell us what happened: {page}"
+    )
+    people = [*members_to_notify(case.organization, urgent=True), settings.ONCALL_EMAIL]
+    send_notice(people, subject=f"Paused: {what}", template=TEMPLATE, context={"text": text})
+
+
 def status_url(complaint: Complaint) -> str:
     """Return the private address of a report's status page."""
     path = reverse("abuse_status", args=[complaint.reference])

@@ -18,6 +18,7 @@ from campaigns.events import EventData, record_event
 from campaigns.models import Brake, Campaign, Delivery, InboundMail
 from compliance import policy
 from sendserver.lib import clock
+from sendserver.testing.personas import Persona
 
 pytestmark = pytest.mark.django_db
 
@@ -102,6 +103,27 @@ def test_complaints_brake_by_themselves(larkfield: Organization, count: int, acc
         case = Case.objects.get(campaign_id=sent.pk)
         assert case.urgent
         assert case.entries.filter(text__startswith="Paused by itself").exists()
+
+
+def test_one_report_of_fraud_pauses_the_campaign(larkfield: Organization) -> None:
+    sent = make.campaign(larkfield, accepted=100_000, state="sending")
+    arf(make.delivery(sent), "fraud")
+    assert judging.run() == 1
+    assert "fraud" in brakes.holding(sent).get().reason
+
+
+def test_pause_tells_the_customer_and_the_person_on_duty(
+    larkfield: Organization, alice: Persona, settings: object
+) -> None:
+    sent = make.campaign(larkfield, accepted=1000, state="sending")
+    complain(sent, 4)
+    judging.run()
+    told = {address for message in mail.outbox for address in message.to}
+    assert told == {alice.user.email, settings.ONCALL_EMAIL}  # type: ignore[attr-defined]
+    assert any(message.subject == f"Paused: {sent.name}" for message in mail.outbox)
+    mail.outbox.clear()
+    judging.run()
+    assert mail.outbox == []
 
 
 def test_brake_that_a_person_lifted_comes_back_only_with_more(larkfield: Organization, administrator: object) -> None:
