@@ -9,7 +9,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from accounts import notices, people, policy
-from accounts.models import Organization, SendingDomain, Verification, VerificationState
+from accounts.models import Organization, SendingDomain, Standing, Verification, VerificationState
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,25 @@ def write(review: Verification, answer: str, *, reason: str = "", allowance: int
         "url": settings.BASE_URL + reverse("verify"),
         "appeal_months": policy.REFUSAL_APPEAL_MONTHS,
     }
-    kind = "verification" if _is_first(review) else "allowance"
+    kind = _kind(review)
     return Letter(_subject(kind, answer, organization, context), f"emails/{kind}_{answer}.txt", context)
 
 
-def _is_first(review: Verification) -> bool:
-    """Tell whether this review leads to the first allowance, not to a larger one."""
+def _kind(review: Verification) -> str:
+    """Return what a review is about: the first allowance, a larger one, or a changed identity."""
     earlier = Verification.objects.filter(organization=review.organization_id, state=VerificationState.APPROVED)
-    return not earlier.exclude(pk=review.pk).exists()
+    if review.organization.standing == Standing.UNVERIFIED or not earlier.exclude(pk=review.pk).exists():
+        return "verification"
+    return "allowance" if review.requested_allowance > review.organization.daily_allowance else "identity"
 
 
 def _subject(kind: str, answer: str, organization: Organization, context: dict[str, Any]) -> str:
     name, domain = organization.name, context["domain"]
+    if kind == "identity":
+        return {
+            "approve": f"Read: the changed papers of {name}",
+            "refuse": f"Not accepted: the changed papers of {name}",
+        }.get(answer, f"Question about {name}: we need one thing more")
     if kind == "allowance":
         more = f"More messages a day: {context['allowance']:,} for {name}"
         return {"approve": more, "ask": f"Question about {name}: we need one thing more"}.get(
@@ -65,8 +72,7 @@ def _domain(organization: Organization) -> str:
     return rows.order_by("pk").values_list("name", flat=True).first() or ""
 
 
-def send(review: Verification, answer: str) -> int:
-    """Send the letter of a decided review and return to how many people."""
-    letter = write(review, answer)
+def send(review: Verification, letter: Letter) -> int:
+    """Send the letter of a review and return to how many people."""
     people_ = people.members_to_notify(review.organization, urgent=True)
     return notices.send_notice(people_, subject=letter.subject, template=letter.template, context=letter.context)

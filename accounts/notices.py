@@ -69,6 +69,8 @@ def html_of(text: str) -> str:
 def _linked(text: str) -> str:
     parts, end = [], 0
     for match in _LINK.finditer(text):
+        if not match.group().startswith(f"{settings.BASE_URL}/"):
+            continue  # words of customers stand in letters too: their addresses do not become links of ours
         url = escape(match.group())
         parts += [escape(text[end : match.start()]), f'<a href="{url}">{url}</a>']
         end = match.end()

@@ -6,7 +6,7 @@ import logging
 
 from celery import shared_task
 
-from accounts import domains, watching
+from accounts import digest, domains, watching
 
 log = logging.getLogger(__name__)
 BATCH = 50  # domains of one run; the next run takes the rest
@@ -23,3 +23,9 @@ def check_domains() -> int:
         except Exception:  # the next one must still be looked at; the trace names this one
             log.exception("domain %s was not checked", domain.uid)
     return checked
+
+
+@shared_task(name="accounts.send_digests")
+def send_digests() -> int:
+    """Send the daily summaries; see accounts.digest."""
+    return digest.send_all()

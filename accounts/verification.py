@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -41,6 +41,8 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     VerificationState.APPROVED: frozenset(),
     VerificationState.REFUSED: frozenset(),
 }
+# What makes a sender who it is; a change is read by staff again (rules ID-LEGAL-ENTITY).
+IDENTITY: Final = frozenset({"legal_name", "trade_name", "legal_form", "register_name", "register_number", "country"})
 OPEN: Final = (VerificationState.COLLECTING, VerificationState.SUBMITTED, VerificationState.QUESTIONS)
 
 
@@ -147,12 +149,32 @@ def submit(organization: Organization, *, actor: User | None) -> Verification:
     gaps = missing(organization)
     if gaps:
         raise VerificationRefusedError(f"Not done yet: {', '.join(gaps)}.")
-    review = begin(organization)
+    return _hand_in(begin(organization), actor)
+
+
+def _hand_in(review: Verification, actor: User | None) -> Verification:
     now = clock.now()
     promised = clock.business_days_after(now, policy.REVIEW_BUSINESS_DAYS)
     with transaction.atomic():
         _move(review, VerificationState.SUBMITTED, actor, "", submitted_at=now, promised_until=promised)
     return review
+
+
+def look_again(organization: Organization, changed: Iterable[str], *, actor: User) -> Verification | None:
+    """Hand a verified sender's new identity to staff: nobody is checked as one company and mails as another.
+
+    Returns the review, or None when nothing of weight changed or the organization was not verified yet.
+    """
+    weighty = sorted(set(changed) & IDENTITY)
+    if not weighty or organization.standing == Standing.UNVERIFIED:
+        return None
+    review = open_review(organization)
+    if review is not None and review.state == VerificationState.SUBMITTED:
+        return review
+    review = review or begin(organization)
+    Verification.objects.filter(pk=review.pk).update(requested_allowance=organization.daily_allowance)
+    review.requested_allowance = organization.daily_allowance
+    return _hand_in(review, actor)
 
 
 def ask_for_more(organization: Organization, wanted: int, *, actor: User) -> Verification:
@@ -176,11 +198,13 @@ def decide(review: Verification, ruling: Ruling, *, actor: User) -> Verification
     fields: dict[str, Any] = {"reason": ruling.reason, "conditions": ruling.conditions}
     if ruling.answer is not Answer.ASK:
         fields |= {"decided_by": actor, "decided_at": clock.now(), "granted_allowance": granted}
+    # Written before anything moves: what the letter is about follows from how things stood.
+    letter = letters.write(review, ruling.answer, reason=ruling.reason, allowance=granted, conditions=ruling.conditions)
     with transaction.atomic():
         _move(review, STATE_OF[ruling.answer], actor, ruling.reason, **fields)
         if ruling.answer is Answer.APPROVE:
             _lift(review, granted, actor)
-        transaction.on_commit(lambda: letters.send(review, ruling.answer))
+        transaction.on_commit(lambda: letters.send(review, letter))
     return review
 
 

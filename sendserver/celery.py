@@ -7,6 +7,7 @@ Tasks are pokes: losing or repeating one harms nothing, because the work stands 
 import os
 
 from celery import Celery
+from celery.schedules import crontab
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sendserver.settings")
@@ -25,6 +26,7 @@ app.conf.beat_schedule = {
     "sweep-campaigns": {"task": "campaigns.sweep", "schedule": 30.0},
     "process-inbound": {"task": "campaigns.process_inbound", "schedule": 20.0},
     "check-domains": {"task": "accounts.check_domains", "schedule": 300.0},
+    "send-digests": {"task": "accounts.send_digests", "schedule": crontab(hour="6", minute="30")},
     "resume-imports": {"task": "compliance.resume_imports", "schedule": 30.0},
     "judge-reputation": {"task": "abuse.judge_reputation", "schedule": 60.0},
     "remind-staff": {"task": "abuse.remind", "schedule": 900.0},

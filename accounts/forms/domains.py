@@ -24,7 +24,7 @@ class DomainForm(forms.Form):
 class MailRecordsForm(forms.Form):
     """Who manages the DNS."""
 
-    email = forms.EmailField(label="E-mail address", max_length=254)
+    email = forms.EmailField(label="To the person who manages your DNS", max_length=254)
 
 
 class FromAddressForm(forms.Form):

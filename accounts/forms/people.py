@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 
-from accounts.forms.texts import LineField
+from accounts.forms.texts import NameField
 
 
 @cache
@@ -23,7 +23,7 @@ def zones() -> list[tuple[str, str]]:
 class SettingsForm(forms.Form):
     """Name, time zones and what to be told about."""
 
-    name = LineField(label="Your full name", max_length=120)
+    name = NameField(label="Your full name", max_length=120)
     time_zone = forms.ChoiceField(label="Your time zone", help_text="Times on pages are shown in it.")
     notify_urgent = forms.BooleanField(
         label="Tell me at once",
@@ -33,7 +33,7 @@ class SettingsForm(forms.Form):
     notify_digest = forms.BooleanField(
         label="One summary a day", help_text="What waits for you, at most once a day.", required=False
     )
-    organization = LineField(label="Organization name", max_length=120)
+    organization = NameField(label="Organization name", max_length=120)
     organization_zone = forms.ChoiceField(
         label="Time zone of the organization", help_text="Campaigns are planned in it. Allowances count by UTC days."
     )

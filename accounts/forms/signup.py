@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
 from accounts import signup
-from accounts.forms.texts import LineField
+from accounts.forms.texts import NameField
 from accounts.models import User
 
 WHO = [
@@ -26,7 +26,8 @@ WHO = [
     ),
     (
         "bought",
-        "Addresses we bought, rented, were given or found | We cannot help with these, and would rather say so now",
+        "Addresses we bought, rented, were given or found | "
+        "We cannot help with these, and would rather say so now (rule 2.1)",
     ),
 ]
 
@@ -45,8 +46,8 @@ class SignupForm(BaseSignupForm):
     Somebody who follows an invitation joins that organization and is asked for none.
     """
 
-    name = LineField(label="Your full name", max_length=120, widget=forms.TextInput({"autocomplete": "name"}))
-    organization = LineField(
+    name = NameField(label="Your full name", max_length=120, widget=forms.TextInput({"autocomplete": "name"}))
+    organization = NameField(
         label="Organization", max_length=120, widget=forms.TextInput({"autocomplete": "organization"})
     )
     who = forms.ChoiceField(label="Who will you write to?", choices=WHO, widget=forms.RadioSelect)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from accounts.forms.texts import LineField
+from accounts.forms.texts import LineField, NameField
 from accounts.invitations import INVITABLE
 from accounts.models import Role
 
@@ -21,7 +21,7 @@ ROLE_WORDS = {
 class OrganizationForm(forms.Form):
     """The name of a new organization."""
 
-    name = LineField(
+    name = NameField(
         label="Organization name", max_length=120, help_text="The name people know. The legal name comes later."
     )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 
+_ADDRESS = re.compile(r"://|@|\bwww\.|/", re.IGNORECASE)
 _REFUSED = ("Cc", "Cf", "Zl", "Zp", "Co", "Cs")
 
 
@@ -19,4 +21,15 @@ class LineField(forms.CharField):
         text = unicodedata.normalize("NFC", super().clean(value) or "")
         if any(unicodedata.category(char) in _REFUSED for char in text):
             raise ValidationError("Take out line breaks and invisible characters.")
+        return text
+
+
+class NameField(LineField):
+    """A name that stands in our letters: no address in it, or an invitation would carry anybody's advertisement."""
+
+    def clean(self, value: Any) -> Any:
+        """Return the name, or say what to take out."""
+        text = super().clean(value)
+        if _ADDRESS.search(text):
+            raise ValidationError("Enter a name without web or e-mail addresses in it.")
         return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,10 +28,9 @@ def key_pair() -> tuple[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch, settings: SettingsWrapper, key_pair: tuple[str, str]) -> Iterator[None]:
+def _quick(monkeypatch: pytest.MonkeyPatch, settings: SettingsWrapper, key_pair: tuple[str, str]) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     monkeypatch.setattr(domain_keys, "generate", lambda: key_pair)
-    yield
 
 
 def check(look: Look, name: str, url: str, status: int = 200) -> None:
@@ -63,7 +61,11 @@ def test_doors(look: Look, live_server: Any) -> None:
 def test_the_code_page(look: Look, live_server: Any) -> None:
     """After a real sign-up."""
     look.go(f"{live_server.url}/account/signup/")
-    for field, value in (("name", "Dana"), ("email", "dana@a-rather-long-name.larkfield.example"), ("organization", "L")):
+    for field, value in (
+        ("name", "Dana"),
+        ("email", "dana@a-rather-long-name.larkfield.example"),
+        ("organization", "L"),
+    ):
         look.page.fill(f"#id_{field}", value)
     look.page.fill("#id_password1", "potting shed at ten")
     look.page.check("#id_who_0")
@@ -133,7 +135,9 @@ def test_the_review_page(look: Look, live_server: Any, moderator: Persona) -> No
     add_profile(organization)
     add_practice(organization)
     now = clock.now()
-    row = Verification.objects.create(organization=organization, state="submitted", submitted_at=now, promised_until=now)
+    row = Verification.objects.create(
+        organization=organization, state="submitted", submitted_at=now, promised_until=now
+    )
     url = live_server.url + reverse("admin:accounts_verification_change", args=[row.pk])
     sign_in(look, live_server.url, moderator.client)
     check(look, "staff-verifications", f"{live_server.url}/staff/accounts/verification/")

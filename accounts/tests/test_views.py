@@ -16,7 +16,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 from pytest_django import Settings as SettingsWrapper
 
-from accounts import domains, invitations, policy, senders, verification
+from accounts import domains, invitations, notices, policy, senders, verification
 from accounts.models import (
     AuditEntry,
     FromAddress,
@@ -526,6 +526,52 @@ def test_no_more_while_standing_is_not_good(alice: Persona, larkfield: Organizat
     assert "Ask for" not in alice.client.get("/portal/verify/").content.decode()
     alice.client.post("/portal/verify/more/")
     assert not Verification.objects.filter(state="submitted").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "reviews"), [({"legal_name": "Someone Else Ltd"}, 1), ({"contact_phone": "+44 1632 960114"}, 0)]
+)
+def test_a_verified_sender_who_becomes_another_is_read_again(
+    alice: Persona, larkfield: Organization, change: dict[str, str], reviews: int
+) -> None:
+    """A new name goes to staff, a new phone number does not; sending goes on meanwhile."""
+    alice.client.post("/portal/verify/business/", BUSINESS)
+    for _ in range(2):
+        alice.client.post("/portal/verify/business/", {**BUSINESS, **change})
+    assert Verification.objects.filter(state="submitted").count() == reviews
+    assert Organization.objects.get(pk=larkfield.pk).standing == "good"
+
+
+def test_the_letter_of_a_second_look(
+    alice: Persona,
+    larkfield: Organization,
+    moderator: Persona,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    """Speaks of changed papers."""
+    Verification.objects.create(organization=larkfield, state="approved", granted_allowance=500)
+    alice.client.post("/portal/verify/business/", BUSINESS)
+    alice.client.post("/portal/verify/business/", {**BUSINESS, "legal_name": "Other Ltd"})
+    ruling = verification.Ruling(verification.Answer.REFUSE, "Nobody of that name.")
+    with django_capture_on_commit_callbacks(execute=True):
+        verification.decide(Verification.objects.get(state="submitted"), ruling, actor=moderator.user)
+    assert mail.outbox[0].subject == "Not accepted: the changed papers of Larkfield Garden Co."
+
+
+@pytest.mark.parametrize("name", ["Win at evil.example/now", "see https://evil.example", "a@evil.example"])
+def test_names_carry_no_addresses(alice: Persona, larkfield: Organization, name: str) -> None:
+    """An invitation's subject would carry them to strangers."""
+    page = alice.client.post("/portal/new/", {"name": name}).content.decode()
+    assert "Enter a name without web or e-mail addresses in it." in page
+    assert Organization.objects.count() == 1
+
+
+def test_only_our_own_addresses_become_links() -> None:
+    """The words of customers and staff are text, in HTML too."""
+    html = notices.html_of("See http://localhost:8000/portal/ and https://evil.example/ <b>now</b>.\n\nBye")
+    assert html.count("<a href=") == 1
+    assert '<a href="http://localhost:8000/portal/">' in html
+    assert "&lt;b&gt;now" in html
 
 
 def test_times_are_shown_in_the_persons_zone(alice: Persona, larkfield: Organization) -> None:

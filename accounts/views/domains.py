@@ -54,7 +54,7 @@ def _domain(request: PortalRequest, uid: UUID) -> SendingDomain:
     return get_object_for(request, SendingDomain, uid, removed_at=None)
 
 
-def _records(domain: SendingDomain) -> list[DomainRecord]:
+def records_of(domain: SendingDomain) -> list[DomainRecord]:
     """Return the rows, wrong ones first, in the order of Kind."""
     order = list(DomainRecord.Kind.values)
     rows = list(domain.records.all())
@@ -65,7 +65,7 @@ def _records(domain: SendingDomain) -> list[DomainRecord]:
 
 
 def _context(request: PortalRequest, domain: SendingDomain) -> dict[str, Any]:
-    rows = _records(domain)
+    rows = records_of(domain)
     addresses = list(domain.from_addresses.filter(removed_at=None).order_by("local_part"))
     for sender in addresses:
         sender.is_confirmed = senders.is_confirmed(sender)  # type: ignore[attr-defined]

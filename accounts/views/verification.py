@@ -16,6 +16,7 @@ from accounts.errors import AccountsError
 from accounts.forms import BusinessForm, PracticeForm
 from accounts.models import SendingDomain, Standing, Verification, VerificationState
 from accounts.verification import Step
+from accounts.views.domains import records_of
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,13 @@ def verify(request: PortalRequest) -> HttpResponse:
     review = verification.latest(request.org)
     gaps = verification.missing(request.org)
     tasks = tasks_of(gaps, review.state if review else None)
-    domains = SendingDomain.objects.for_org(request.org).filter(removed_at=None).order_by("pk")
+    domain = SendingDomain.objects.for_org(request.org).filter(removed_at=None).order_by("pk").first()
     context = {
         "review": review,
         "tasks": tasks,
         "done": sum(task.state == "done" for task in tasks),
-        "domain": domains.prefetch_related("records").first(),
+        "domain": domain,
+        "records": records_of(domain) if domain and Step.DOMAIN in gaps else [],
         "profile": verification.profile_of(request.org),
         "practice": verification.practice_of(request.org),
         "email": EmailAddress.objects.filter(user=request.user, verified=True, primary=True).first(),
@@ -93,7 +95,9 @@ def verify_business(request: PortalRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         form.instance.organization = request.org
         form.save()
-        _after(request, "profile.saved")
+        _after(request, "profile.saved", form.changed_data)
+        if profile is not None and verification.look_again(request.org, form.changed_data, actor=request.user):
+            messages.info(request, "Staff read changes of who you are once more. You can go on sending meanwhile.")
         return redirect("verify")
     return render(request, "accounts/verify_business.html", {"form": form})
 
@@ -107,15 +111,15 @@ def verify_practice(request: PortalRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         form.instance.organization = request.org
         form.save()
-        _after(request, "practice.saved")
+        _after(request, "practice.saved", form.changed_data)
         return redirect("verify")
     return render(request, "accounts/verify_practice.html", {"form": form})
 
 
-def _after(request: PortalRequest, action: str) -> None:
-    """Write down who changed the papers and hand them on when they are complete."""
-    subject = f"organization:{request.org.uid}"
-    audit.record(action, actor=request.user, organization=request.org, subject=subject)
+def _after(request: PortalRequest, action: str, changed: list[str]) -> None:
+    """Write down who changed which answers and hand the papers on when they are complete."""
+    subject, detail = f"organization:{request.org.uid}", {"changed": changed}
+    audit.record(action, actor=request.user, organization=request.org, subject=subject, detail=detail)
     verification.advance(request.org)
 
 
