@@ -119,10 +119,15 @@ def end(process: subprocess.Popen[bytes], spec: Spec, *, asked: bool = False) ->
     _started.pop(process.pid, None)
 
 
-def end_strays() -> None:
-    """End what was started here and has been ended by nobody: a signal came before its starter could note it."""
-    for process, spec in list(_started.values()):
-        end(process, spec)
+def started() -> set[int]:
+    """Return the ids of the processes that were started here and not ended."""
+    return set(_started)
+
+
+def end_strays(others: set[int]) -> None:
+    """End what was started here, except `others`: a signal came before its starter could note it."""
+    for pid in started() - others:
+        end(*_started[pid])
 
 
 def _wait(process: subprocess.Popen[bytes], patience: float) -> None:

@@ -63,6 +63,7 @@ class Supervisor:
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
         self.children: list[Child] = []
+        self.others = processes.started()  # somebody else's in this process, such as the servers of a test run
 
     def adopt(self, process: subprocess.Popen[bytes], spec: Spec) -> None:
         """Keep a process running that somebody else has started."""
@@ -126,7 +127,7 @@ class Supervisor:
                 child.process.kill()
                 child.process.wait()
                 processes.kill_group(child.process.pid)
-        processes.end_strays()
+        processes.end_strays(self.others)
         self.instance.sweep()
         for child in self.children:
             self.instance.forget(child.process.pid)

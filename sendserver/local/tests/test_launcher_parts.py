@@ -326,6 +326,20 @@ def test_everything_ends_in_the_opposite_order(tmp_path: Path) -> None:
     assert held.entries == []
 
 
+def test_process_that_nobody_noted_is_ended_and_an_older_one_is_not(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    older = processes.spawn(specification(tmp_path, "older", "import time; time.sleep(60)"))
+    keeper = supervisor.Supervisor(Instance(tmp_path))
+    spec = specification(tmp_path, "stray", "import time; time.sleep(60)")
+    stray = processes.spawn(spec)
+
+    keeper.end_all()
+
+    assert stray.poll() is not None
+    assert older.poll() is None
+    processes.end(older, spec)
+
+
 def test_what_dies_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "FIRST_WAIT", 0.01)
     (tmp_path / "run").mkdir()
