@@ -201,7 +201,9 @@ XLSX_INFLATED_MB: Final = N("XLSX_INFLATED_MB", 200, "MB", "UPLOAD-LIMITS", "An 
 UPLOAD_PROBLEMS_KEPT: Final = N(
     "UPLOAD_PROBLEMS_KEPT", 50_000, "rows", "UPLOAD-LIMITS", "Rows with a problem that are listed one by one"
 )
-IMPORT_UNDO_D: Final = N("IMPORT_UNDO_D", 14, "days", "UPLOAD-LIMITS", "An upload can be taken back, before any mail, for")
+IMPORT_UNDO_D: Final = N(
+    "IMPORT_UNDO_D", 14, "days", "UPLOAD-LIMITS", "An upload can be taken back, before any mail, for"
+)
 LIST_CHECK_H: Final = N("LIST_CHECK_H", 4, "working hours", "SRC-SIZE-JUMP", "Our staff usually looks at a list within")
 
 # --- Messages
