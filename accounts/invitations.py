@@ -10,10 +10,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
 
-from accounts import audit, notices, policy
-from accounts.errors import InvitationRefusedError, TooManyError
+from accounts import audit, limits, notices, policy
+from accounts.errors import InvitationRefusedError
 from accounts.models import Invitation, Membership, Organization, Role, User
-from sendserver.lib import clock, ratelimit, tokens
+from sendserver.lib import clock, tokens
 from sendserver.lib.addresses import BadAddress, parse
 
 INVITABLE = (Role.MANAGER, Role.EDITOR, Role.VIEWER)
@@ -31,7 +31,7 @@ def invite(organization: Organization, *, email: str, role: str, actor: User) ->
         raise InvitationRefusedError("Choose one of the roles.")
     key = str(address.key)
     _refuse_members(organization, key)
-    _count(organization, key)
+    limits.count_letter(organization, key)
     with transaction.atomic():
         open_ones(organization).filter(email__iexact=key).update(revoked_at=clock.now())
         invitation = _create(organization, key, role, actor)
@@ -62,15 +62,6 @@ def _refuse_members(organization: Organization, email: str) -> None:
         raise InvitationRefusedError("This person is in the team already.")
     if members.count() >= policy.MEMBERS_MAX:
         raise InvitationRefusedError(f"A team has at most {policy.MEMBERS_MAX} people.")
-
-
-def _count(organization: Organization, email: str) -> None:
-    """Count against both limits; the answer does not say which one is full, since one of them is other people's."""
-    per_org, per_address = policy.INVITES_PER_ORGANIZATION, policy.INVITES_PER_ADDRESS
-    ours = ratelimit.allow("invite-org", str(organization.uid), limit=per_org[0], seconds=per_org[1])
-    theirs = ratelimit.allow("invite-to", email, limit=per_address[0], seconds=per_address[1])
-    if not (ours and theirs):
-        raise TooManyError("Too many invitations today. Try again tomorrow.")
 
 
 def _mail(invitation: Invitation) -> None:

@@ -32,9 +32,9 @@ CHALLENGE_BITS: Final = 128
 # --- Limits; reliability section 4. (acts, seconds)
 SIGNUP_PER_NETWORK: Final = (20, 3600)
 SIGNUP_PER_ADDRESS: Final = (3, 86_400)
-INVITES_PER_ORGANIZATION: Final = (20, 86_400)
-INVITES_PER_ADDRESS: Final = (3, 86_400)  # across all organizations: nobody is bombed through us
-CONFIRM_MAILS_PER_ADDRESS: Final = (3, 86_400)
+LETTERS_PER_ORGANIZATION: Final = (20, 86_400)  # invitations, records, confirmations together
+LETTERS_PER_ADDRESS: Final = (3, 86_400)  # across all organizations: nobody is bombed through us
+ORGANIZATIONS_PER_PERSON: Final = (10, 86_400)
 INVITATION_DAYS: Final = 7
 MEMBERS_MAX: Final = 100
 CODE_MINUTES: Final = 15  # life of an e-mail code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from hashlib import blake2s
 
@@ -9,10 +10,10 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 
-from accounts import audit, notices, policy
+from accounts import audit, limits, notices, policy
 from accounts.errors import DomainRefusedError, TooManyError
 from accounts.models import FromAddress, SendingDomain, User
-from sendserver.lib import clock, ratelimit, tokens
+from sendserver.lib import clock, tokens
 from sendserver.lib.addresses import BadAddress, parse
 
 CONFIRM_LINK_DAYS = 7
@@ -37,7 +38,8 @@ def add(domain: SendingDomain, *, display_name: str, local_part: str, reply_to: 
             _log("from_address.added", sender, actor)
     except IntegrityError as error:
         raise DomainRefusedError("KNOWN", "This address is on your list already.") from error
-    ask_to_confirm(sender)
+    with suppress(TooManyError):  # the address stands; its page offers the letter again
+        ask_to_confirm(sender)
     return sender
 
 
@@ -54,7 +56,8 @@ def change(sender: FromAddress, *, display_name: str, reply_to: str, actor: User
         sender.save(update_fields=fields)
         _log("from_address.changed", sender, actor)
     if moved:
-        ask_to_confirm(sender)
+        with suppress(TooManyError):
+            ask_to_confirm(sender)
 
 
 def _clean(domain: SendingDomain, display_name: str, local_part: str, reply_to: str) -> tuple[str, str]:
@@ -87,11 +90,11 @@ def is_confirmed(sender: FromAddress) -> bool:
 
 
 def ask_to_confirm(sender: FromAddress) -> None:
-    """Mail the confirmation link to the answering mailbox, after commit; TooManyError beyond three a day."""
+    """Mail the confirmation link to the answering mailbox, after commit; TooManyError beyond the limits."""
     address = mailbox(sender)
-    limit, seconds = policy.CONFIRM_MAILS_PER_ADDRESS
-    if not ratelimit.allow("confirm-to", address, limit=limit, seconds=seconds):
-        raise TooManyError("We wrote to this address several times today. Try again tomorrow.")
+    if _take_over(sender, address):
+        return
+    limits.count_letter(sender.organization, address)
     context = {
         "organization": sender.organization,
         "address": address,
@@ -102,6 +105,17 @@ def ask_to_confirm(sender: FromAddress) -> None:
     transaction.on_commit(
         lambda: notices.send_notice([address], subject=subject, template="emails/reply_confirm.txt", context=context)
     )
+
+
+def _take_over(sender: FromAddress, address: str) -> bool:
+    """Confirm at once when the same mailbox was confirmed for another address of this organization."""
+    others = FromAddress.objects.for_org(sender.organization).filter(removed_at=None).exclude(pk=sender.pk)
+    known = next((o for o in others.select_related("domain") if mailbox(o) == address and is_confirmed(o)), None)
+    if known is None:
+        return False
+    sender.confirmed_at = known.confirmed_at
+    sender.save(update_fields=["confirmed_at"])
+    return True
 
 
 def token_of(sender: FromAddress) -> str:

@@ -17,6 +17,7 @@ from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 from pytest_django import Settings as SettingsWrapper
 
 from accounts import domains, invitations, notices, policy, senders, verification
+from accounts.errors import TooManyError
 from accounts.models import (
     AuditEntry,
     FromAddress,
@@ -194,13 +195,13 @@ def test_nobody_is_bombed_with_invitations(
 ) -> None:
     """The limit of one mailbox holds across organizations."""
     sent = 0
-    for persona, organization in [(alice, larkfield), (mallory, hollin)] * policy.INVITES_PER_ADDRESS[0]:
+    for persona, organization in [(alice, larkfield), (mallory, hollin)] * policy.LETTERS_PER_ADDRESS[0]:
         try:
             invitations.invite(organization, email="victim@else.example", role=Role.VIEWER, actor=persona.user)
             sent += 1
-        except invitations.TooManyError:
+        except TooManyError:
             continue
-    assert sent == policy.INVITES_PER_ADDRESS[0]
+    assert sent == policy.LETTERS_PER_ADDRESS[0]
 
 
 def invited(invitation: Invitation) -> Persona:
@@ -616,10 +617,10 @@ def test_checking_is_limited(alice: Persona, domain: SendingDomain, monkeypatch:
 def test_mailing_the_records(alice: Persona, domain: SendingDomain) -> None:
     """To whoever manages the DNS; three letters a day and mailbox at most."""
     url = reverse("domain_mail", args=[domain.uid])
-    for _ in range(policy.CONFIRM_MAILS_PER_ADDRESS[0] + 2):
+    for _ in range(policy.LETTERS_PER_ADDRESS[0] + 2):
         alice.client.post(url, {"email": "dns@larkfield.example"})
     alice.client.post(url, {"email": "nobody"})
-    assert len(mail.outbox) == policy.CONFIRM_MAILS_PER_ADDRESS[0]
+    assert len(mail.outbox) == policy.LETTERS_PER_ADDRESS[0]
     assert f"portal-verify={domain.challenge}" in str(mail.outbox[0].body)
 
 

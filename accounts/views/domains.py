@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts import domains as logic
-from accounts import notices, policy, senders, watching
+from accounts import limits, notices, policy, senders, watching
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
 from accounts.errors import AccountsError
 from accounts.forms import DomainForm, MailRecordsForm
@@ -122,11 +122,13 @@ def domain_mail(request: PortalRequest, uid: UUID) -> HttpResponse:
     """Mail the records to the person who manages the DNS; nothing of the sender's own words goes along."""
     domain = _domain(request, uid)
     form = MailRecordsForm(request.POST)
-    limit, seconds = policy.CONFIRM_MAILS_PER_ADDRESS
     if not form.is_valid():
         messages.error(request, "Enter an e-mail address like name@example.com")
-    elif not ratelimit.allow("records-to", form.cleaned_data["email"].lower(), limit=limit, seconds=seconds):
-        messages.error(request, "We wrote to this address several times today. Try again tomorrow.")
+        return redirect("domain_detail", domain.uid)
+    try:
+        limits.count_letter(request.org, form.cleaned_data["email"])
+    except AccountsError as error:
+        messages.error(request, str(error))
     else:
         _mail_records(request, domain, form.cleaned_data["email"])
         messages.success(request, f"Sent to {form.cleaned_data['email']}.")

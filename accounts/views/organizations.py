@@ -14,11 +14,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import Resolver404, resolve
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import organizations
+from accounts import organizations, policy
 from accounts.access import PortalRequest, Right, portal_view
 from accounts.forms import CloseForm, OrganizationForm
 from accounts.middleware import SESSION_KEY
 from accounts.models import Membership, User
+from sendserver.lib import ratelimit
 
 
 @login_required
@@ -28,6 +29,10 @@ def org_new(request: HttpRequest) -> HttpResponse:
     form = OrganizationForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         user = cast(User, request.user)
+        limit, seconds = policy.ORGANIZATIONS_PER_PERSON
+        if not ratelimit.allow("org-new", str(user.uid), limit=limit, seconds=seconds):
+            form.add_error(None, "You made several organizations today. Try again tomorrow.")
+            return render(request, "accounts/org_new.html", {"form": form})
         organization = organizations.found(form.cleaned_data["name"], user, time_zone=user.time_zone)
         request.session[SESSION_KEY] = str(organization.uid)
         return redirect("verify")
