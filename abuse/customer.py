@@ -41,6 +41,14 @@ STEP_ICONS: Final = {
 }
 
 
+ENTRY_ICONS: Final = {
+    CaseEntry.Kind.COMPLAINT: "flag",
+    CaseEntry.Kind.QUESTION: "mail",
+    CaseEntry.Kind.ANSWER: "people",
+    CaseEntry.Kind.DECISION: "scale",
+}
+
+
 @dataclass(frozen=True)
 class Limit:
     """A figure with the two limits at which something happens; places are percent of the bar."""
@@ -239,4 +247,5 @@ def _customer_line(entry: CaseEntry) -> dict[str, Any]:
     title = titles.get(CaseEntry.Kind(entry.kind), entry.get_kind_display())
     # A report's minute could be matched with an unsubscribe's; its day cannot.
     exact = entry.kind != CaseEntry.Kind.COMPLAINT
-    return {"title": title, "text": entry.text, "at": entry.at, "exact": exact}
+    mark = ENTRY_ICONS.get(CaseEntry.Kind(entry.kind), "info")
+    return {"title": title, "text": entry.text, "at": entry.at, "exact": exact, "mark": mark}

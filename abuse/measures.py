@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from abuse import cases
 from abuse.errors import DecisionRefusedError
@@ -23,12 +23,19 @@ def apply(kind: str, case: Case, actor: User, decision: Decision, *, waits: bool
         _stop_campaign(case, actor, decision)
     elif kind == DecisionKind.WARN:
         _hold_scheduled(case, actor)
+        # The person's answer takes the place of the automatic stop; a stopped campaign stays stopped.
+        _lift(_of_organization(case), actor, f"Warned by {decision.reference}")
     elif kind == DecisionKind.RESTORE and not waits:
         lift_all(case.organization, actor, f"Restored by {decision.reference}")
-    elif kind == DecisionKind.NO_ACTION and case.campaign_id:
-        _lift(Brake.objects.filter(campaign_id=case.campaign_id), actor, f"No action, {decision.reference}")
+    elif kind == DecisionKind.NO_ACTION:
+        rows = Brake.objects.filter(campaign_id=case.campaign_id) if case.campaign_id else _of_organization(case)
+        _lift(rows, actor, f"No action, {decision.reference}")
     elif kind == DecisionKind.BLOCK and not waits:
         _keep_out(case.organization, decision)
+
+
+def _of_organization(case: Case) -> QuerySet[Brake]:
+    return Brake.objects.filter(organization=case.organization, campaign=None)
 
 
 def _stop_campaign(case: Case, actor: User, decision: Decision) -> None:
@@ -71,6 +78,6 @@ def free_campaign(decision: Decision, actor: User) -> None:
         _lift(rows, actor, f"Reversed: {decision.reference}")
 
 
-def _lift(rows: object, actor: User, reason: str) -> None:
-    for brake in rows.filter(lifted_at=None, kind__in=OURS):  # type: ignore[attr-defined]
+def _lift(rows: QuerySet[Brake], actor: User, reason: str) -> None:
+    for brake in rows.filter(lifted_at=None, kind__in=OURS):
         brakes.lift(brake, actor=actor, reason=reason)

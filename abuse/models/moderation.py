@@ -120,7 +120,7 @@ class Decision(models.Model):
     objects = OrgQuerySet["Decision"].as_manager()
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.reference}"
+        return f"{self.get_kind_display()} {self.reference}"
 
 
 class Appeal(models.Model):

@@ -173,6 +173,25 @@ def test_campaign_is_braked_and_freed(larkfield: Organization, mona: User, secon
     assert not brakes.holding(campaign).exists()
 
 
+@pytest.mark.parametrize(("kind", "campaign_goes_on"), [(D.NO_ACTION, True), (D.WARN, False)])
+def test_decision_takes_the_place_of_the_automatic_pause(
+    larkfield: Organization, mona: User, kind: str, *, campaign_goes_on: bool
+) -> None:
+    case = make.case_of(larkfield)
+    campaign = larkfield.campaigns.get()
+    brakes.set_brake(Brake.Kind.COMPLAINTS, "x", campaign=campaign)
+    brakes.set_brake(Brake.Kind.COMPLAINTS, "x", organization=larkfield)
+    brakes.set_brake(Brake.Kind.RELAY, "x", organization=larkfield)
+    whole = cases.open_case(larkfield, None) if kind == D.NO_ACTION else None
+    decide(case, mona, kind)
+    if whole is not None:
+        decide(whole, mona, kind)
+    left = {(brake.kind, brake.campaign_id is None) for brake in brakes.holding(campaign)}
+    assert ((Brake.Kind.COMPLAINTS, False) not in left) is campaign_goes_on
+    assert (Brake.Kind.COMPLAINTS, True) not in left
+    assert (Brake.Kind.RELAY, True) in left  # a technical fault is not staff's to decide away here
+
+
 def test_warning_sends_scheduled_campaigns_back(larkfield: Organization, mona: User) -> None:
     scheduled = make.campaign(larkfield, state="scheduled")
     running = make.campaign(larkfield, state="sending")
