@@ -255,3 +255,27 @@ def test_decision_cannot_be_changed_afterwards(larkfield: Organization, mona: Us
         Decision.objects.filter(pk=decision.pk).update(reason="x")
     with pytest.raises(DatabaseError), transaction.atomic():
         decision.delete()
+
+
+def test_letters_are_rows_of_our_own_queue(
+    larkfield: Organization, alice: Persona, mona: User, settings: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the product's own mail backend: queued with the decision, gone with it when it fails."""
+    from campaigns.models import SystemMail
+
+    settings.EMAIL_BACKEND = "campaigns.sending.system.SystemMailBackend"  # type: ignore[attr-defined]
+    case = make.case_of(larkfield)
+    monkeypatch.setattr(moderation, "_audit", _fail)
+    with pytest.raises(RuntimeError):
+        decide(case, mona, D.SUSPEND)
+    assert not SystemMail.objects.exists()
+    monkeypatch.undo()
+    settings.EMAIL_BACKEND = "campaigns.sending.system.SystemMailBackend"  # type: ignore[attr-defined]
+    decide(case, mona, D.SUSPEND)
+    queued = SystemMail.objects.get()
+    assert queued.recipient == alice.user.email
+    assert b"Statement" in bytes(queued.message) or b"What we saw" in bytes(queued.message)
+
+
+def _fail(*_: object, **__: object) -> None:
+    raise RuntimeError("the process dies")
