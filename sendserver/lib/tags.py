@@ -15,7 +15,7 @@ from zlib import crc32
 from django import template
 from django.core.paginator import Page
 from django.template.loader import render_to_string
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -84,11 +84,8 @@ def rule(number: str, text: str = "") -> SafeString:
 
 @register.simple_tag
 def nav_url(name: str, *args: object, **kwargs: object) -> str:
-    """Return the address of a page, or "#" while the page does not exist."""
-    try:
-        return reverse(name, args=args or None, kwargs=kwargs or None)
-    except NoReverseMatch:
-        return "#"
+    """Return the address of a page, as `url` does; NoReverseMatch for a page that does not exist."""
+    return reverse(name, args=args or None, kwargs=kwargs or None)
 
 
 @register.simple_tag

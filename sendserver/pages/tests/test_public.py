@@ -37,6 +37,7 @@ def test_a_page_answers_and_keeps_the_content_policy(client: Client, path: str) 
     assert INLINE.findall(text) == []
     assert text.count("<h1") == 1
     assert "<title>" in text
+    assert 'href="#"' not in text
     assert len(set(re.findall(r'\sid="([^"]+)"', text))) == len(re.findall(r'\sid="([^"]+)"', text))
 
 
