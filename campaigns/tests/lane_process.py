@@ -27,8 +27,7 @@ def main(relay_key: str, changes: dict) -> None:
     from sendserver.lib.relays import RelayConfig
 
     settings.RELAYS = {f"relay-{n}": RelayConfig.from_url(n, url) for n, url in enumerate(changes["relays"], start=1)}
-    print("ready", flush=True)
-    print(deliver.run_lane(relay_key), flush=True)
+    deliver.run_lane(relay_key)
 
 
 if __name__ == "__main__":

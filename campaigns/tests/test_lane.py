@@ -358,7 +358,8 @@ def test_an_unwritable_message_fails_alone_and_many_pause(
     campaign = planned(larkfield, 200, subject="News for {{ first_name }}")
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE campaigns_delivery SET merge = merge || jsonb_build_object('first_name', 'x' || chr(10) || 'Bcc: y')"
+            "UPDATE campaigns_delivery"
+            " SET merge = merge || jsonb_build_object('first_name', 'x' || chr(10) || 'Bcc: y')"
             " WHERE seq BETWEEN 150 AND 160"
         )
     deliver.run_lane("relay-1")
