@@ -79,13 +79,7 @@ def dot(kind: str = "", text: object = "") -> SafeString:
 @register.simple_tag
 def rule(number: str, text: str = "") -> SafeString:
     """Link a rule of the Anti-Spam Policy: `{% rule "2.3" %}` reads "rule 2.3"."""
-    return format_html('<a href="{}#{}">{}</a>', nav_url("anti_spam"), anchor(number), text or f"rule {number}")
-
-
-@register.simple_tag
-def nav_url(name: str, *args: object, **kwargs: object) -> str:
-    """Return the address of a page, as `url` does; NoReverseMatch for a page that does not exist."""
-    return reverse(name, args=args or None, kwargs=kwargs or None)
+    return format_html('<a href="{}#{}">{}</a>', reverse("anti_spam"), anchor(number), text or f"rule {number}")
 
 
 @register.simple_tag
