@@ -66,7 +66,7 @@ FAULTS: tuple[Fault, ...] = (
         "sendserver/lib/chain.py",
         "canonical(record) + previous",
         "canonical(record)",
-        ("accounts/tests/test_ledger.py",),
+        ("sendserver/lib/tests/test_chain.py",),
     ),
     Fault(
         "token-of-any-purpose",
@@ -238,9 +238,9 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "doubt-is-sent-again",
-        "campaigns/sending/deliver.py",
-        "            self.journal.started(item.delivery_id, item.attempt)\n",
-        "            pass\n",
+        "campaigns/sending/attempt.py",
+        "        journal.started(item.delivery_id, item.attempt)\n",
+        "        pass\n",
         ("campaigns/tests/test_death.py::test_kill_nine_leaves_at_most_one_doubt_a_connection",),
     ),
     Fault(
