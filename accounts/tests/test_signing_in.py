@@ -273,8 +273,10 @@ def test_staff_need_a_second_factor(db: None) -> None:
 
 
 def test_customers_at_the_staff_door(alice: Persona) -> None:
-    """A plain no for who is signed in, the sign-in page for who is not."""
-    assert alice.client.get("/staff/", follow=True).status_code == 403
+    """Back to the portal for who is signed in, the sign-in page for who is not; nobody goes in circles."""
+    back = alice.client.get("/staff/", follow=True)
+    assert back.redirect_chain[-1][0] == "/portal/"
+    assert "The staff area is for our staff." in back.content.decode()
     visitor = Client().get("/staff/", follow=True)
     assert visitor.redirect_chain[-1][0] == "/account/login/?next=%2Fstaff%2F"
 

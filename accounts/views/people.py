@@ -7,7 +7,6 @@ from typing import Any
 from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -116,13 +115,16 @@ def second_factor(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_GET
 def staff_door(request: HttpRequest) -> HttpResponse:
-    """Stand where the staff area sends people it does not let in: sign in, set up a second factor, or stay out."""
+    """Stand where the staff area sends people it does not let in: sign in, set up a second factor, or go back.
+
+    Answers every method with a redirect and changes nothing.
+    """
     user = request.user
     target = reverse("admin:index")
     if not user.is_authenticated:
         return redirect(f"{reverse('account_login')}?{urlencode({'next': request.GET.get('next') or target})}")
     if not user.is_staff:
-        raise PermissionDenied
+        messages.info(request, "The staff area is for our staff.")
+        return redirect("portal_home")
     return redirect(target if has_second_factor(user) else second_factor_url(request, target))
