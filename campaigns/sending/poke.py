@@ -29,11 +29,6 @@ def poke_inbound() -> None:
     _send("campaigns.process_inbound", [], "inbound")
 
 
-def poke_planning() -> None:
-    """Say that a campaign waits for planning."""
-    _send("campaigns.start_due", [], "work")
-
-
 def poke_planner() -> None:
     """Say that a campaign was approved and waits to be planned."""
     _send("campaigns.start_due", [], "work")
