@@ -41,7 +41,8 @@ def _copies_instead_of_flushes() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def _cheap_passwords() -> Iterator[None]:
     """Hash passwords of test people at once: the real hasher is made to be slow, once for each sign-in."""
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+    quick, real = "MD5PasswordHasher", "ScryptPasswordHasher"
+    with override_settings(PASSWORD_HASHERS=[f"django.contrib.auth.hashers.{name}" for name in (quick, real)]):
         yield
 
 
