@@ -13,6 +13,7 @@ from accounts.access import PortalRequest, Right, get_object_for, has_right, por
 from campaigns import compose
 from campaigns.forms import NewForm
 from campaigns.models import Campaign, CampaignState
+from compliance.models import ContactList
 
 PER_PAGE = 25
 PAGES = {
@@ -40,6 +41,8 @@ def new(request: PortalRequest) -> HttpResponse:
     form = NewForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         draft = compose.new_draft(request.org, name=form.cleaned_data["name"], actor=request.user)
+        if request.POST.get("list"):
+            draft.lists.set([get_object_for(request, ContactList, request.POST["list"])])
         return redirect("campaign_edit", draft.uid)
     return render(request, "campaigns/new.html", {"form": form}, status=422 if form.errors else 200)
 

@@ -189,7 +189,9 @@ def verdict(counts: dict[str, Count]) -> int:
     over = []
     for name, count in counts.items():
         limit = LIMITS.get(name)
-        found = count.clicks if name != "customer, after approval" else len(count.screens)
+        found = {"customer, after approval": len(count.screens), "staff, one case": count.clicks + count.fields}.get(
+            name, count.clicks
+        )
         print(
             f"{name}: {len(count.screens)} screens, {count.fields} fields, {count.clicks} clicks"
             + (f" (limit {limit})" if limit else "")
