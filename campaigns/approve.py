@@ -144,6 +144,8 @@ def decide_held(campaign: Campaign, *, release: bool, actor: User, reason: str) 
     """
     if not reason.strip():
         raise OrderRefusedError("reason", "Say why; the customer reads it")
+    if campaign.organization.memberships.filter(user=actor).exists():
+        raise OrderRefusedError("answer", "You are in this organization’s team; somebody else has to answer.")
     if not release:
         return lifecycle.move(campaign, CampaignState.DRAFT, actor=actor, reason=reason, **_unfrozen())
     answer = gate.judge(propose(campaign))

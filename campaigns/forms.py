@@ -125,7 +125,10 @@ class ApproveForm(forms.Form):
     time = forms.TimeField(required=False, label="Time", widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"))
     zone = forms.ChoiceField(required=False, label="Zone", choices=[])
     typed = forms.CharField(
-        required=False, label="Number of people", widget=forms.TextInput(attrs={"inputmode": "numeric"})
+        required=False,
+        label="Number of people",
+        max_length=20,
+        widget=forms.TextInput(attrs={"inputmode": "numeric"}),
     )
 
     def __init__(self, *args: Any, zone: str, **kwargs: Any) -> None:
@@ -137,7 +140,7 @@ class ApproveForm(forms.Form):
     def clean_typed(self) -> int | None:
         """Return the typed count; separators between thousands are understood."""
         digits = re.sub(r"[\s,.\u202f\u00a0'’]", "", self.cleaned_data["typed"])
-        if digits and not digits.isdigit():
+        if digits and not digits.isdecimal():  # "²" is a digit, yet no number
             raise forms.ValidationError("Type the number in digits")
         return int(digits) if digits else None
 
@@ -152,7 +155,7 @@ class ApproveForm(forms.Form):
 
     def _moment(self, data: dict[str, Any]) -> datetime:
         zone = data["zone"] if data["zone"] in available_timezones() else "UTC"
-        return in_zone(f"{data['date']:%Y-%m-%d}", f"{data['time']:%H:%M}", zone)
+        return in_zone(data["date"].isoformat(), f"{data['time']:%H:%M}", zone)
 
     def for_page(self) -> ApproveForm:
         """Return the form for showing; date and time are not "optional", they belong to one of the answers."""

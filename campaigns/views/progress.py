@@ -97,8 +97,9 @@ def _log(campaign: Campaign) -> list[dict[str, Any]]:
             "-pk"
         )[:30]
     )
-    names = dict(User.objects.filter(uid__in=[row.actor_uid for row in rows]).values_list("uid", "name"))
-    return [_log_line(row, names.get(row.actor_uid, "") if row.actor_uid else "") for row in rows]
+    people = User.objects.filter(uid__in=[row.actor_uid for row in rows], is_staff=False)
+    names = dict(people.values_list("uid", "name"))  # staff are not named to customers
+    return [_log_line(row, names.get(row.actor_uid, "our staff") if row.actor_uid else "") for row in rows]
 
 
 def _log_line(row: AuditEntry, name: str) -> dict[str, Any]:
