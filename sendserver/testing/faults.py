@@ -162,8 +162,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "allowance-has-no-end",
         "campaigns/sending/claim.py",
-        "    if room <= 0:\n        return None\n",
-        "",
+        '"limit": min(room, size)',
+        '"limit": size',
         ("campaigns/tests/test_lane.py::test_the_allowance_ends_the_day_and_counts_once",),
     ),
     Fault(

@@ -105,6 +105,12 @@ abuse_status                         404 404 404 404 404 404 404  404 404 404 40
 standing                             302 200 200 200 200 302 302  302 405 405 405 405 302 302
 standing_appeal                      302 405 403 403 405 302 302  302 422 403 403 404 302 302
 abuse_case                           302 200 200 200 404 302 302  302 422 403 403 404 302 302
+unsubscribe                          200 200 200 200 200 200 200  200 200 200 200 200 200 200
+unsubscribe_undo                     405 405 405 405 405 405 405  200 200 200 200 200 200 200
+preferences                          200 200 200 200 200 200 200  200 200 200 200 200 200 200
+why                                  200 200 200 200 200 200 200  405 405 405 405 405 405 405
+lost_link                            200 200 200 200 200 200 200  200 200 200 200 200 200 200
+click                                404 404 404 404 404 404 404  405 405 405 405 405 405 405
 account_login                        200 302 302 302 302 302 302  200 302 302 302 302 302 302
 account_logout                       302 200 200 200 200 200 200  302 302 302 302 302 302 302
 account_inactive                     200 200 200 200 200 200 200  405 405 405 405 405 405 405
@@ -161,6 +167,14 @@ abuse_case_letters                    405 405  200 200
 abuse_case_second                     405 405  302 302
 abuse_case_message                    200 200  200 200
 abuse_case_open                       405 405  302 302
+staff_relays                          200 200  405 405
+staff_relays_now                      200 200  405 405
+staff_relay_pause                     405 405  302 302
+staff_relay_resume                    405 405  302 302
+staff_doubt_settle                    405 405  302 302
+staff_brake_lift                      405 405  404 404
+staff_do_not_mail                     200 200  200 200
+staff_do_not_mail_lift                405 405  302 302
 """
 # Pages of one model: list, add, history, delete, change; each for moderator and administrator, GET and then POST.
 # Nothing is added or deleted by a generic form, and only people of staff and their groups are changed by one.

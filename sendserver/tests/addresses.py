@@ -109,6 +109,9 @@ STAFF_ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
     },
     "admin:compliance_importjob_decide": lambda world: {"pk": world.done.pk},
     "admin:abuse_appeal_decide": lambda world: {"pk": 1},
+    "admin:staff_relay_pause": lambda world: {"key": "relay-1"},
+    "admin:staff_relay_resume": lambda world: {"key": "relay-1"},
+    **{f"admin:staff_{act}": lambda world: {"pk": 1} for act in ("doubt_settle", "brake_lift", "do_not_mail_lift")},
 }
 # Addresses without a name of their own, tried in test_hostile_web.
 UNNAMED = {"(login/)", "(staff/login/)", "(<path:object_id>/)", "(^(?P<url>.*)$)", "((?P<url>.*)$)"}
