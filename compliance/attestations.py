@@ -10,6 +10,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from django.db import transaction
 
@@ -24,6 +25,8 @@ from compliance.imports.scan import counts_of
 from compliance.models import Attestation, AttestationPerson, ContactList, ImportJob, ImportState
 from compliance.wording import CURRENT, Filled
 from sendserver.lib import chain, clock
+
+CHANGED: Final = "Something changed since you opened this page. Read it again, then submit."
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,24 @@ def statement(job: ImportJob, role: str) -> Filled:
     )
 
 
-def submit(job: ImportJob, signer: Signer) -> Attestation:
+def fingerprint(job: ImportJob, role: str) -> str:
+    """Return what stands for all that the check page shows: answers, columns, file and statement; SHA-256 in hex."""
+    seen = [job.answers, job.declared_country, job.columns, job.encoding, job.delimiter, statement(job, role).text]
+    return hashlib.sha256(chain.canonical({"seen": seen})).hexdigest()
+
+
+def submit(job: ImportJob, signer: Signer, *, shown: str | None = None) -> Attestation:
     """Sign an answered upload and queue it for reading; SignatureRefusedError says what is missing.
 
-    Where the staff has to look first, the list is held from here on, so that no row is mailable in between.
+    `shown` is the fingerprint of the page that the signer saw; None where no page was. Where the staff has to look
+    first, the list is held from here on, so that no row is mailable in between.
     """
     _refuse_unready(job, signer)
+    if shown is not None and shown != fingerprint(job, signer.role):
+        raise SignatureRefusedError(CHANGED)
     reasons = holds.reasons(holds.facts_of(job, answers.claim_of(job)))
     with transaction.atomic():
+        _lock(job, signer.role)
         if reasons:
             text = " ".join(reason["text"] for reason in reasons)
             ContactList.objects.filter(pk=job.contact_list_id, held_at=None).update(
@@ -86,6 +99,14 @@ def submit(job: ImportJob, signer: Signer) -> Attestation:
             detail={"attestation": str(record.uid), "import": str(job.uid), "wording": CURRENT.version},
         )
     return record
+
+
+def _lock(job: ImportJob, role: str) -> None:
+    """Hold the upload and its list until the signature stands, and refuse when the upload changed since it was read."""
+    now = ImportJob.objects.select_for_update().get(pk=job.pk)
+    ContactList.objects.select_for_update().get(pk=job.contact_list_id)
+    if (fingerprint(now, role), now.scan) != (fingerprint(job, role), job.scan):
+        raise SignatureRefusedError(CHANGED)
 
 
 def _refuse_unready(job: ImportJob, signer: Signer) -> None:

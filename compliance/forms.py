@@ -7,7 +7,9 @@ from typing import Any
 
 from django import forms
 
+from accounts.forms.texts import LineField
 from compliance import answers, countries
+from compliance.imports.dates import EARLIEST
 from compliance.lists import open_lists
 from compliance.models import ContactList
 from compliance.models.lists import ConsentBasis
@@ -19,18 +21,18 @@ NEW_LIST = "new"
 class ListForm(forms.Form):
     """A new list."""
 
-    name = forms.CharField(label="Name", max_length=120, help_text="Only you and your team see it.")
-    topics = forms.CharField(
+    name = LineField(label="Name", max_length=120, help_text="Only you and your team see it.")
+    topics = LineField(
         label="What these people were told they would get", max_length=300, required=False, help_text="Such as: offers."
     )
-    frequency = forms.CharField(label="How often", max_length=60, required=False, help_text="Such as: once a month.")
+    frequency = LineField(label="How often", max_length=60, required=False, help_text="Such as: once a month.")
 
 
 class UploadForm(forms.Form):
     """Step 1: a file and where it goes."""
 
     contact_list = forms.ChoiceField(label="Which list?")
-    list_name = forms.CharField(
+    list_name = LineField(
         label="Name of the new list", max_length=120, required=False, help_text="Only you and your team see it."
     )
     file = forms.FileField(
@@ -189,7 +191,7 @@ class ConsentForm(forms.Form):
             texts["page_url"] = self.cleaned_data["page_url"]
         return {
             **texts,
-            "prohibited": {code: str(get(f"prohibited_{code}", ""))[:3] for code in answers.PROHIBITED},
+            "prohibited": {code: _yes_or_no(get(f"prohibited_{code}")) for code in answers.PROHIBITED},
             "statements": [code for code in answers.STATEMENTS if get(f"statement_{code}")],
         }
 
@@ -200,6 +202,11 @@ class ConsentForm(forms.Form):
         prohibited = {f"prohibited_{code}": value for code, value in kept.get("prohibited", {}).items()}
         statements = {f"statement_{code}": True for code in kept.get("statements", [])}
         return {**plain, **prohibited, **statements, "country": country}
+
+
+def _yes_or_no(value: object) -> str:
+    """Return an answer as it is kept, "" for anything but the two; what was typed could not even be stored."""
+    return str(value) if value in ("yes", "no") else ""
 
 
 class PersonForm(forms.Form):
@@ -233,12 +240,14 @@ class AddPersonForm(PersonForm):
     )
 
     def clean(self) -> dict[str, Any]:
-        """Refuse days to come and a confirmation before the sign-up."""
+        """Refuse days to come, days before anybody signed up, and a confirmation before the sign-up."""
         data = super().clean() or {}
         today = clock.now().date()
         for name in ("consent_on", "confirmed_on"):
             if data.get(name) and data[name] > today:
                 self.add_error(name, "This day is still to come")
+            elif data.get(name) and data[name] < EARLIEST.date():
+                self.add_error(name, f"Choose a day since {EARLIEST.year}")
         if data.get("consent_on") and data.get("confirmed_on") and data["confirmed_on"] < data["consent_on"]:
             self.add_error("confirmed_on", "They cannot confirm before they signed up")
         return data

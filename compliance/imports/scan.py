@@ -164,8 +164,11 @@ def _ask(job: ImportJob, counts: Counts) -> None:
 
 
 def _keep(job: ImportJob, counts: Counts) -> None:
+    """Write what is counted so far, unless the file is read another way by now: then these counts say nothing."""
     job.scan = asdict(counts)
-    ImportJob.objects.filter(pk=job.pk).update(scan=job.scan, row_count=counts.rows, heartbeat_at=clock.now())
+    same = {name: getattr(job, name) for name in ("columns", "encoding", "delimiter")}
+    rows = ImportJob.objects.filter(pk=job.pk, state__in=lifecycle.OPEN, **same)
+    rows.update(scan=job.scan, row_count=counts.rows, heartbeat_at=clock.now())
     job.row_count = counts.rows
 
 

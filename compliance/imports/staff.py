@@ -22,6 +22,8 @@ def decide_held(job: ImportJob, *, approve: bool, actor: User, reason: str) -> b
     """
     if not reason.strip():
         raise ImportRefusedError("A decision needs a reason; the customer reads it.")
+    if job.organization.memberships.filter(user=actor).exists():
+        raise ImportRefusedError("You are in this organization’s team; somebody else has to decide.")
     if job.state != ImportState.HELD:
         return False
     target = ImportState.DONE if approve else ImportState.REFUSED
@@ -45,7 +47,11 @@ def take_out(job: ImportJob) -> None:
 
 
 def release(contact_list: ContactList) -> None:
-    """Let the list be mailed again unless another upload into it still waits."""
+    """Let the list be mailed again unless another upload into it still waits.
+
+    The list's row is locked as in `attestations.submit`, so that an upload being signed now is not overlooked.
+    """
+    ContactList.objects.select_for_update().get(pk=contact_list.pk)
     waiting = ImportJob.objects.filter(contact_list=contact_list).exclude(held_reasons=[])
     if not waiting.filter(state__in=[ImportState.QUEUED, ImportState.READING, ImportState.HELD]).exists():
         ContactList.objects.filter(pk=contact_list.pk).update(held_at=None, held_reason="")

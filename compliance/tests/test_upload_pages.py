@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
@@ -47,6 +49,12 @@ def use_factor(persona):
     session.save()
 
 
+def shown(persona, job):
+    """Return what the check page sends along to say what was read."""
+    page = persona.client.get(reverse("upload_check", args=[job.uid])).content.decode()
+    return re.search(r'name="shown" value="([0-9a-f]{64})"', page)[1]
+
+
 def start(persona, data, **more):
     form = {"contact_list": "new", "list_name": "Shop customers", "file": file_of(data), **more}
     return persona.client.post(reverse("upload_file"), form)
@@ -80,7 +88,7 @@ def test_the_whole_way(alice):
     assert not Attestation.objects.exists()
     use_factor(alice)
     assert "Submit list and statement" in alice.client.get(answer.url).content.decode()
-    answer = alice.client.post(answer.url)
+    answer = alice.client.post(answer.url, {"shown": shown(alice, job)})
     assert answer.url == reverse("upload_result", args=[job.uid])
     assert b"Waiting to be read" in alice.client.get(answer.url).content
 
@@ -195,7 +203,7 @@ def test_changed_answers_ask_for_the_statement_again(larkfield, alice):
     alice.client.post(reverse("upload_consent", args=[job.uid]), CONSENT)
     alice.client.post(reverse("upload_consent", args=[job.uid]), {**CONSENT, "wording": ""})
     use_factor(alice)
-    alice.client.post(reverse("upload_check", args=[job.uid]))
+    alice.client.post(reverse("upload_check", args=[job.uid]), {"shown": "0" * 64})
     assert not Attestation.objects.exists()
 
 
@@ -203,8 +211,9 @@ def test_submitting_twice_signs_once(larkfield, alice):
     job = mapped(larkfield, alice.user, csv_of(people(2)))
     alice.client.post(reverse("upload_consent", args=[job.uid]), CONSENT)
     use_factor(alice)
-    first = alice.client.post(reverse("upload_check", args=[job.uid]))
-    second = alice.client.post(reverse("upload_check", args=[job.uid]))
+    seen = {"shown": shown(alice, job)}
+    first = alice.client.post(reverse("upload_check", args=[job.uid]), seen)
+    second = alice.client.post(reverse("upload_check", args=[job.uid]), seen)
     assert first.url == second.url == reverse("upload_result", args=[job.uid])
     assert Attestation.objects.count() == 1
 

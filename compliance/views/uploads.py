@@ -226,7 +226,7 @@ def upload_check(request: PortalRequest, uid: UUID) -> HttpResponse:
         if factor is None:
             return redirect(second_factor_url(request, here))
         try:
-            attestations.submit(job, _signer(request, factor))
+            attestations.submit(job, _signer(request, factor), shown=request.POST.get("shown", ""))
         except SignatureRefusedError as error:
             messages.error(request, str(error))
             return redirect("upload_check", job.uid)
@@ -255,6 +255,7 @@ def _check_context(request: PortalRequest, job: ImportJob, factor: tuple[str, fl
         "file_rows": _file_rows(job),
         "answer_rows": _answer_rows(job, counts),
         "statement": attestations.statement(job, request.membership.get_role_display()),
+        "shown": attestations.fingerprint(job, request.membership.get_role_display()),
         "wording": CURRENT,
         "fingerprint": bytes(job.file_sha256).hex(),
         "factor": factor,
