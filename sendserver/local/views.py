@@ -74,11 +74,14 @@ def _list_context(request: HttpRequest, current: str) -> dict[str, object]:
     listing = outbox.outbox_of(settings.VAR_DIR).listing(query)
     given = request.GET.copy()
     given.pop("p", None)
+    asked = given.copy()
+    asked.pop("as", None)  # the tabs name the view themselves
     return {
         "query": query,
         "listing": listing,
         "current": current,
         "given": given.urlencode(),
+        "asked": asked.urlencode(),
         "relays": mailstore.KEYS,
     }
 
