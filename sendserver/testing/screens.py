@@ -32,7 +32,7 @@ STARTS = {
         "/account/login/",
         "/account/signup/",
         "/local/outbox/",
-        "/no-such-page/",
+        "/nowhere/",
     ),
     "nina": ("/portal/", "/portal/new/", "/portal/audit/", "/portal/settings/", "/account/2fa/", "/account/sessions/"),
     "tom": ("/portal/", "/portal/campaigns/"),
@@ -42,7 +42,7 @@ STARTS = {
 }
 EACH_KIND = 2
 MOST_PAGES = 150  # of one person
-NOT_PAGES = re.compile(r"logout|/static/|\.(json|txt|csv|zip|eml|png|svg)$|download|/jsi18n/|/p/never")
+NOT_PAGES = re.compile(r"logout|/static/|^/c/|\.(json|txt|csv|zip|eml|png|svg)$|download|/jsi18n/|/p/never")
 
 
 @dataclass
@@ -85,6 +85,8 @@ class Walk:
         self.look.picture(f"{self.person}/{kind}{'-2' if self.seen[kind] > 1 else ''}")
         self.wrong += [f"{path}: {what}" for what in self._findings(status, path)]
         links = page.eval_on_selector_all("a[href]", "all => all.map(one => one.href)")
+        if "as=text" in path:
+            links += re.findall(re.escape(self.base) + r"/(?:u|p|why|abuse)/[^\s\"'<>&]+", page.content())
         return [found for link in links if (found := self._own(link))]
 
     def _findings(self, status: int, path: str) -> list[str]:
@@ -109,7 +111,8 @@ def _kind(path: str) -> str:
         found = resolve(urlsplit(path).path)
     except Resolver404:
         return "unknown"
-    return (found.view_name or "unnamed").replace(":", "-")
+    view = re.findall(r"[?&]as=(\w+)", path)  # a mail's views; the links to people's own pages stand in its text
+    return "-".join([(found.view_name or "unnamed").replace(":", "-"), *view[-1:]])
 
 
 def sign_in(look: Look, base: str, person: str, var: Path) -> None:
