@@ -17,6 +17,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(trans
 SETTLES = 250  # milliseconds; colours fade over 160 when the scheme changes
 # What is no page: files, machine copies, parts that a page loads, and leaving.
 NO_PAGE = {
+    "admin:abuse_case_message",
+    "admin:staff_relays_now",
+    "campaign_checks",
+    "campaign_preview",
+    "domain_records",
+    "import_statement",
+    "portal_now",
+    "upload_seen",
     "account_logout",
     "admin:jsi18n",
     "admin:logout",
