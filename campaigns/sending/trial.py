@@ -12,7 +12,7 @@ from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Organization, SendingDomain, Standing, User
 from campaigns.compose import content_of
 from campaigns.errors import CampaignError
 from campaigns.inbound.addresses import Links
@@ -40,6 +40,7 @@ def send_trial(campaign: Campaign, user: User, values: Mapping[str, str] | None 
     address = _confirmed_address(user)
     if campaign.from_address is None:
         raise TrialRefusedError("Choose a From address first.")
+    _refuse_sender(campaign.organization, campaign.from_address.domain)
     relay = relay_for(address)
     content, _ = content_of(campaign)
     letter = letters.letter_of(
@@ -55,6 +56,14 @@ def send_trial(campaign: Campaign, user: User, values: Mapping[str, str] | None 
     )
     poke_after_commit([relay])
     return address.original
+
+
+def _refuse_sender(organization: Organization, domain: SendingDomain) -> None:
+    """Refuse whom staff have stopped, and a domain that nobody has shown to be theirs (rules ID-FROM-TRUTH)."""
+    if organization.standing in (Standing.SUSPENDED, Standing.BLOCKED):
+        raise TrialRefusedError("Nothing leaves while sending is stopped.")
+    if domain.verified_at is None:
+        raise TrialRefusedError(f"We have not seen yet that {domain.name} is yours. Put its records in place first.")
 
 
 def _confirmed_address(user: User) -> Address:

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from accounts.domains import ensure_keys
-from accounts.models import Organization, Standing
+from accounts.models import Organization, SendingDomain, Standing
 from campaigns import tracking
 from campaigns.models import Campaign, ClickCount, Link, SystemMail
 from campaigns.tests.world import make_draft, make_world
@@ -35,6 +35,19 @@ def test_it_goes_to_the_own_address_before_verification(draft: Campaign, alice: 
     queued = SystemMail.objects.get()
     assert queued.recipient == "alice@larkfield.example"
     assert b"Subject: [Test] Come and dig" in bytes(queued.message)
+
+
+@pytest.mark.parametrize("standing", [Standing.SUSPENDED, Standing.BLOCKED])
+def test_a_stopped_organization_sends_no_tests(draft: Campaign, alice: Persona, standing: str) -> None:
+    Organization.objects.update(standing=standing)
+    assert "Nothing leaves while sending is stopped" in send(alice, draft)
+    assert not SystemMail.objects.exists()
+
+
+def test_nothing_leaves_in_the_name_of_a_domain_that_is_not_proven(draft: Campaign, alice: Persona) -> None:
+    SendingDomain.objects.update(verified_at=None)
+    assert "is yours" in send(alice, draft)
+    assert not SystemMail.objects.exists()
 
 
 def test_there_is_a_limit_an_hour(draft: Campaign, alice: Persona, monkeypatch: pytest.MonkeyPatch) -> None:
