@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from abuse import appeals
-from abuse.admin.base import ReadOnlyAdmin, actor_of
+from abuse.admin.base import ReadOnlyAdmin, actor_of, key_in
 from abuse.admin.forms import ReasonForm
 from abuse.errors import AbuseError
 from abuse.models import Appeal
@@ -38,9 +38,7 @@ class AppealAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         """Show one appeal beside the decision."""
         self.require_look(request)
-        if not object_id.isdigit():
-            raise Http404
-        return self._page(request, self._appeal(int(object_id)), ReasonForm())
+        return self._page(request, self._appeal(key_in(object_id)), ReasonForm())
 
     def _appeal(self, pk: int) -> Appeal:
         rows = Appeal.objects.select_related("decision__case", "decision__actor", "organization", "made_by")

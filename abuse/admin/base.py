@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from abuse.moderation import may_moderate
@@ -55,3 +55,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 def actor_of(request: HttpRequest) -> User:
     """Return the person behind a staff request, which admin_view has let in."""
     return request.user  # type: ignore[return-value]
+
+
+def key_in(text: str) -> int:
+    """Return the row's number in an address; Http404 for what is none, such as "²" or a thousand nines."""
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise Http404
+    return int(text)

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from abuse import cases, evidence, moderation, notices
-from abuse.admin.base import ReadOnlyAdmin, actor_of
+from abuse.admin.base import ReadOnlyAdmin, actor_of, key_in
 from abuse.admin.filters import HolderFilter, OpenFilter, PromiseFilter
 from abuse.admin.forms import DecideForm, ReasonForm
 from abuse.errors import AbuseError
@@ -25,7 +25,7 @@ from campaigns.models import Campaign
 from sendserver.lib import clock
 from sendserver.lib.states import TransitionRefusedError
 from sendserver.lib.tags import standing_tag, tag
-from sendserver.lib.words import duration
+from sendserver.lib.words import duration, typed
 
 # A sender's own message, shown to staff: no script, no form, no picture from elsewhere, sealed off from this site.
 MESSAGE_CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'self'"
@@ -134,9 +134,7 @@ class CaseAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         """Show one case with its evidence."""
         self.require_look(request)
-        if not object_id.isdigit():
-            raise Http404
-        return self._page(request, self._case(int(object_id)))
+        return self._page(request, self._case(key_in(object_id)))
 
     def _case(self, pk: int) -> Case:
         rows = Case.objects.select_related("organization", "claimed_by")
@@ -189,7 +187,9 @@ class CaseAdmin(ReadOnlyAdmin):
 
     def note_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Keep a note."""
-        return self._do(request, pk, lambda case: cases.note(case, actor_of(request), request.POST.get("reason", "")))
+        return self._do(
+            request, pk, lambda case: cases.note(case, actor_of(request), typed(request.POST.get("reason", "")))
+        )
 
     def second_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Confirm or refuse as the second person."""
@@ -302,7 +302,7 @@ def _second(case: Case, request: HttpRequest) -> None:
     waiting: Decision | None = moderation.pending(case)
     actor = actor_of(request)
     if "refuse" in request.POST or waiting is None:
-        moderation.refuse_second(case, actor, request.POST.get("reason", ""))
+        moderation.refuse_second(case, actor, typed(request.POST.get("reason", "")))
         return
     moderation.apply_decision(
         moderation.DecisionRequest(

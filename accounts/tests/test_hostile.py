@@ -188,3 +188,9 @@ def test_organizations_are_not_made_without_end(alice: Persona) -> None:
     for number in range(policy.ORGANIZATIONS_PER_PERSON[0] + 3):
         alice.client.post("/portal/new/", {"name": f"Number {number}"})
     assert Membership.objects.filter(user=alice.user).count() == policy.ORGANIZATIONS_PER_PERSON[0] + 1
+
+
+def test_a_broken_referer_leads_to_the_overview(larkfield: Organization, alice: Persona) -> None:
+    """A bracket without its partner is no address to return to."""
+    url = reverse("org_switch", args=[larkfield.uid])
+    assert alice.client.post(url, headers={"Referer": "http://[x"}).headers["Location"] == "/portal/"

@@ -64,7 +64,10 @@ def _choose(request: HttpRequest, uid: UUID) -> None:
 
 def _same_page(referer: str) -> str:
     """Return the page's path when it names no object of the other organization, else the overview."""
-    parts = urlsplit(referer)
+    try:
+        parts = urlsplit(referer)
+    except ValueError:
+        return "/portal/"
     own = f"{parts.scheme}://{parts.netloc}" == settings.BASE_URL
     if not own or not parts.path.startswith("/portal/"):
         return "/portal/"

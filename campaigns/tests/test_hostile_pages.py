@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from accounts.models import Membership, Organization, Role
 from campaigns.approve import Order, OrderRefusedError, approve, decide_held
+from campaigns.inbound.arf import _number
 from campaigns.models import Campaign, CampaignState
 from campaigns.tests.world import make_draft, make_world
 from sendserver.testing.personas import Persona
@@ -58,3 +59,8 @@ def test_the_log_does_not_name_staff_to_customers(held: Campaign, alice: Persona
     assert "The season does end." in page
     assert "By Alice." in page
     assert moderator.user.name not in page
+
+
+@pytest.mark.parametrize("text", ["²", "", "x", "1" * 5000])
+def test_a_count_in_a_report_that_is_no_number_counts_once(text: str) -> None:
+    assert _number(text) == 1

@@ -107,3 +107,8 @@ def initials(name: str) -> str:
     """Return up to two letters for an organization's badge."""
     words = [word for word in name.split() if word[:1].isalnum()]
     return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+def typed(text: str, most: int = 4000) -> str:
+    """Return what somebody typed into a small form as the database can keep it: no NUL, at most `most` characters."""
+    return text.replace("\x00", "").strip()[:most]

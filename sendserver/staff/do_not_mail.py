@@ -17,6 +17,7 @@ from compliance.errors import ComplianceError
 from compliance.models import Suppression
 from compliance.suppression import lift
 from sendserver.lib.addresses import BadAddress, masked, parse, suppression_hashes
+from sendserver.lib.words import typed
 
 
 class LookupForm(forms.Form):
@@ -50,7 +51,7 @@ def lift_entry(request: HttpRequest, pk: int) -> HttpResponse:
     """Lift an entry, with a reason: the person asked us to."""
     row = get_object_or_404(Suppression, pk=pk)
     try:
-        lift(row, reason=request.POST.get("reason", ""), actor=_actor(request))
+        lift(row, reason=typed(request.POST.get("reason", "")), actor=_actor(request))
         messages.success(request, "The entry is lifted.")
     except ComplianceError as error:
         messages.error(request, str(error))

@@ -25,6 +25,7 @@ from campaigns.sending import poke, resolve
 from campaigns.sending import relays as sending
 from sendserver.lib import clock
 from sendserver.lib.addresses import masked
+from sendserver.lib.words import typed
 
 LAST: Final = 5000  # newest answers that pace and refusals are counted from
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -117,7 +118,7 @@ def resume(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _switch(request: HttpRequest, key: str, action: str) -> HttpResponse:
-    reason = request.POST.get("reason", "").strip()
+    reason = typed(request.POST.get("reason", ""))
     if key not in sending.KEYS:
         raise Http404
     if not reason:
@@ -137,7 +138,7 @@ def _switch(request: HttpRequest, key: str, action: str) -> HttpResponse:
 def settle(request: HttpRequest, pk: int) -> HttpResponse:
     """Settle a message in doubt: send it again, or call it accepted; both with a reason."""
     delivery = get_object_or_404(Delivery, pk=pk)
-    reason = request.POST.get("reason", "").strip()
+    reason = typed(request.POST.get("reason", ""))
     if not reason:
         messages.error(request, "Say why: what did you see?")
         return redirect("admin:staff_relays")
@@ -152,7 +153,7 @@ def settle(request: HttpRequest, pk: int) -> HttpResponse:
 def lift(request: HttpRequest, pk: int) -> HttpResponse:
     """Lift a brake that a decision, a rate or a fault has set, with a reason."""
     brake = get_object_or_404(Brake, pk=pk)
-    reason = request.POST.get("reason", "").strip()
+    reason = typed(request.POST.get("reason", ""))
     if brake.kind == Brake.Kind.CUSTOMER:
         messages.error(request, "The customer paused this; only the customer resumes it.")
     elif not reason:
