@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
-from django.db import Error, transaction
+from django.db import Error, OperationalError, transaction
 
 from campaigns.events import EventData, record_event
 from campaigns.inbound import addresses
@@ -38,6 +38,8 @@ def _process_next() -> bool:
         try:
             with transaction.atomic():
                 process(mail)
+        except OperationalError:
+            raise  # a deadlock, a database going down: nothing about the mail; it waits and is read again
         except (ValueError, LookupError, TypeError, AttributeError, Error) as error:
             log.exception("inbound mail %s could not be processed", mail.pk)
             mail.kind, mail.note = Kind.UNREADABLE, f"{type(error).__name__}"
