@@ -64,11 +64,13 @@ def of_answer(answer: Answer, *, attempt: int, age: float, random: Random) -> De
         diagnosis = spare(diagnosis)
     if not reply.is_temporary:
         return Decision(Kind.REJECTED, bounce_class=diagnosis.bounce_class, rule=diagnosis.rule)
-    busy = Relay.BUSY if reply.code in (421, 452) or reply.enhanced.startswith("4.3.") else Relay.FINE
-    if busy and reply.code == 452 and answer.phase is Phase.RCPT and diagnosis.bounce_class != BounceClass.FULL:
+    is_full = diagnosis.bounce_class == BounceClass.FULL  # a full mailbox is its owner's, not the relay's trouble
+    is_busy = reply.code == 421 or (not is_full and (reply.code == 452 or reply.enhanced.startswith("4.3.")))
+    busy = Relay.BUSY if is_busy else Relay.FINE
+    if is_busy and reply.code == 452 and answer.phase is Phase.RCPT:
         return Decision(Kind.PUT_BACK, busy, rule="452")
     if age >= MAX_AGE_SECONDS:
-        expired = BounceClass.FULL if diagnosis.bounce_class == BounceClass.FULL else BounceClass.SOFT
+        expired = BounceClass.FULL if is_full else BounceClass.SOFT
         return Decision(Kind.REJECTED, busy, expired, rule="expired")
     return Decision(
         Kind.RETRY, busy, diagnosis.bounce_class, wait_seconds(attempt, diagnosis.bounce_class, random), diagnosis.rule

@@ -47,7 +47,7 @@ def _decide(phase: Phase, code: int, text: str, *, attempt: int = 1, age: float 
         (Phase.DOT, 421, "4.7.0 later", Kind.RETRY, Relay.BUSY),
         (Phase.RCPT, 421, "4.3.2 closing", Kind.PUT_BACK, Relay.BUSY),
         (Phase.RCPT, 452, "4.3.1 disk", Kind.PUT_BACK, Relay.BUSY),
-        (Phase.RCPT, 452, "4.2.2 mailbox full", Kind.RETRY, Relay.BUSY),
+        (Phase.RCPT, 452, "4.2.2 mailbox full", Kind.RETRY, Relay.FINE),
         (Phase.MAIL, 550, "5.7.1 sender refused", Kind.PUT_BACK, Relay.FAULT),
         (Phase.MAIL, 451, "4.3.0 later", Kind.PUT_BACK, Relay.BUSY),
         (Phase.MAIL, 552, "5.3.4 too big", Kind.REJECTED, Relay.FINE),
