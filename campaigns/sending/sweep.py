@@ -66,15 +66,20 @@ def _note_mailed(campaign: Campaign) -> None:
 
 
 def _stopped_with_open_books() -> list[Campaign]:
-    waiting = Tally.objects.filter(state__in=["planned", "deferred"], count__gt=0).values("campaign_id")
+    # Not zero rather than more: a lane's last words may come behind an earlier count.
+    waiting = Tally.objects.filter(state__in=["planned", "deferred"]).exclude(count=0).values("campaign_id")
     leased = Chunk.objects.filter(state=Chunk.State.LEASED).values("campaign_id")
-    return list(Campaign.objects.filter(state=CampaignState.STOPPED, pk__in=waiting).exclude(pk__in=leased))
+    retried = Retry.objects.exclude(lease_until=None).values("campaign_id")
+    stopped = Campaign.objects.filter(state=CampaignState.STOPPED, pk__in=waiting)
+    return list(stopped.exclude(pk__in=leased).exclude(pk__in=retried))
 
 
 def close_books(campaign: Campaign) -> None:
     """Count a stopped campaign anew: whoever was not reached is cancelled, and nothing of it is due any more."""
     with transaction.atomic():
         Retry.objects.filter(campaign=campaign, lease_until=None).delete()
+        # Ready chunks of what is over would be looked at by every claim, for ever.
+        Chunk.objects.filter(campaign=campaign, state=Chunk.State.READY).update(state=Chunk.State.DONE)
         retally(campaign.pk)
 
 
