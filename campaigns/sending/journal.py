@@ -41,6 +41,7 @@ class Journal:
         self.path = path_of(relay_key, owner)
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._torn = False
         self._write({"owner": owner.as_text(), "relay": relay_key})
 
     def started(self, delivery_id: int, attempt: int) -> None:
@@ -59,12 +60,16 @@ class Journal:
 
     def _write(self, record: dict[str, Any]) -> None:
         line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        if self._torn:  # the other connections go on for a moment: what they write starts a line of its own
+            line = b"\n" + line
+        self._torn = True
         if os.write(self._file, line) != len(line):
             raise OSError("the journal was not written whole; nothing may be sent")
+        self._torn = False
 
 
 def read(path: Path) -> list[Entry]:
-    """Return the entries of a journal, one a delivery and attempt; a torn last line ends it."""
+    """Return the entries of a journal, one a delivery and attempt; a torn line is no entry: nothing followed it."""
     started: dict[tuple[int, int], dict[str, Any] | None] = {}
     for record in _records(path):
         if "s" in record:
@@ -79,7 +84,7 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
         try:
             record = json.loads(line)
         except ValueError:
-            return
+            continue  # torn by a full disk: its writer gave up, whoever wrote behind it did not
         yield record
 
 
