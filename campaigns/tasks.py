@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from celery import shared_task
+from celery.worker import state as worker
 
 from campaigns import planning
 from campaigns.inbound import process
@@ -21,8 +22,13 @@ def run_lane(self: Any, relay_key: str) -> None:
     if queue and queue != relay_key:
         log.error("a worker of %s was asked to serve %s", queue, relay_key)
         return
-    if deliver.run_lane(relay_key).more:
+    if deliver.run_lane(relay_key, should_end=_is_told_to_stop).more:
         poke.poke(relay_key)
+
+
+def _is_told_to_stop() -> bool:
+    """Tell whether this worker got SIGTERM: a slice is longer than the patience of whoever restarts us."""
+    return worker.should_stop is not None or worker.should_terminate is not None
 
 
 @shared_task(name="campaigns.poke_lanes")

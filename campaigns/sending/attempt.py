@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -15,12 +16,28 @@ from campaigns.sending.smtp import SmtpConnection, WireError
 from sendserver.lib import clock
 
 
-async def attempt(
-    connection: SmtpConnection, item: Item, written: Written, *, journal: Journal, random: Random
+class LeaseOverError(RuntimeError):
+    """This process slept past its lease with the message half sent; others may have taken it, so no dot follows."""
+
+
+async def attempt(  # noqa: PLR0913 (one attempt is all of this)
+    connection: SmtpConnection,
+    item: Item,
+    written: Written,
+    *,
+    journal: Journal,
+    random: Random,
+    is_held: Callable[[], bool],
 ) -> tuple[Decision, dict[str, Any]]:
-    """Talk SMTP; return the decision with what the outcome row keeps of the reply."""
+    """Talk SMTP; return the decision with what the outcome row keeps of the reply.
+
+    `is_held` is asked right before the dot; raises LeaseOverError, with nothing journalled, when it says no.
+    """
 
     def on_dot() -> None:
+        if not is_held():
+            connection.abort()
+            raise LeaseOverError(f"delivery {item.delivery_id} was not finished: the lease is over")
         journal.started(item.delivery_id, item.attempt)
 
     try:

@@ -76,7 +76,7 @@ WITH due AS (
   ORDER BY r.due_at LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED
 ), taken AS (
   UPDATE campaigns_retry r SET lease_until = now() + make_interval(secs => %(seconds)s), fence = fence + 1,
-    owner = %(owner)s
+    owner = %(owner)s, relay = %(relay)s -- whoever holds it answers for it: recovery asks by relay and owner
   FROM due WHERE r.id = due.id RETURNING r.*
 )
 SELECT t.id AS retry_id, t.fence, t.attempt, t.first_at, d.id, d.campaign_id, d.organization_id, d.address, d.merge,
@@ -222,6 +222,7 @@ def claim_retries(relay_key: str, owner: Owner, without: Without, limit: int = 2
         "limit": limit,
         "seconds": settings.SENDING["lease_seconds"],
         "owner": owner.as_text(),
+        "relay": relay_key,
     }
     with transaction.atomic():
         rows = _all(_RETRIES, values)
@@ -269,24 +270,27 @@ def recheck(delivery_ids: Sequence[int]) -> dict[int, str]:
         return {pk: reason for pk, reason in cursor.fetchall() if reason}
 
 
-def renew(claims: Sequence[Claim]) -> None:
-    """Move the leases of what this lane still holds."""
-    seconds = settings.SENDING["lease_seconds"]
+def renew(claims: Sequence[Claim]) -> list[bool]:
+    """Move the leases of what this lane holds; tell for each claim whether it was still ours."""
     with connection.cursor() as cursor:
-        for held in claims:
-            if held.chunk_id is not None:
-                cursor.execute(
-                    "UPDATE campaigns_chunk SET lease_until = now() + make_interval(secs => %s)"
-                    " WHERE id = %s AND fence = %s AND state = 'leased'",
-                    [seconds, held.chunk_id, held.fence],
-                )
-            else:
-                cursor.execute(
-                    "UPDATE campaigns_retry r SET lease_until = now() + make_interval(secs => %s)"
-                    " FROM unnest(%s::bigint[], %s::int[]) AS mine(id, fence)"
-                    " WHERE r.id = mine.id AND r.fence = mine.fence AND r.lease_until IS NOT NULL",
-                    [seconds, [i.retry_id for i in held.items], [i.retry_fence for i in held.items]],
-                )
+        return [_renew(cursor, held, settings.SENDING["lease_seconds"]) for held in claims]
+
+
+def _renew(cursor: Any, held: Claim, seconds: float) -> bool:
+    if held.chunk_id is not None:
+        cursor.execute(
+            "UPDATE campaigns_chunk SET lease_until = now() + make_interval(secs => %s)"
+            " WHERE id = %s AND fence = %s AND state = 'leased'",
+            [seconds, held.chunk_id, held.fence],
+        )
+    else:
+        cursor.execute(
+            "UPDATE campaigns_retry r SET lease_until = now() + make_interval(secs => %s)"
+            " FROM unnest(%s::bigint[], %s::int[]) AS mine(id, fence)"
+            " WHERE r.id = mine.id AND r.fence = mine.fence AND r.lease_until IS NOT NULL",
+            [seconds, [i.retry_id for i in held.items], [i.retry_fence for i in held.items]],
+        )
+    return bool(cursor.rowcount)
 
 
 def _one(statement: str, values: dict[str, Any]) -> dict[str, Any] | None:

@@ -9,16 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 import uvloop
 from django.conf import settings
-from django.db import connections
+from django.db import Error as DatabaseError
 
 from campaigns.bounces import BLOCKS
 from campaigns.errors import CampaignError, RenderError
@@ -36,13 +34,13 @@ from campaigns.sending.retry import Decision, Kind, Relay
 from campaigns.sending.slices import Counts, Held, Report
 from campaigns.sending.smtp import SmtpConnection, Timeouts, WireError
 from campaigns.sending.system_lane import SystemMailSender
+from campaigns.sending.threads import DatabaseThreads
 from sendserver.lib import clock
 from sendserver.lib.relays import RelayConfig
 
 log = logging.getLogger(__name__)
 Value = TypeVar("Value")
 
-DB_THREADS: Final = 2
 FRESH_SECONDS: Final = 1.0  # a recipient looked up longer ago is looked up again before it is written
 RECHECK_BATCH: Final = 50
 FLUSH_SECONDS: Final = 0.5
@@ -51,8 +49,11 @@ WIRE_FAILURES_MAX: Final = 2  # of one message in a slice; then it waits, so tha
 OUTCOMES: Final = {Kind.ACCEPTED: State.ACCEPTED, Kind.REJECTED: State.REJECTED, Kind.RETRY: State.DEFERRED}
 
 
-def run_lane(relay_key: str) -> Report:
-    """Serve relay `relay_key` for one slice of at most SENDING["slice_seconds"]; harmless to call at any time."""
+def run_lane(relay_key: str, *, should_end: Callable[[], bool] = lambda: False) -> Report:
+    """Serve relay `relay_key` for one slice of at most SENDING["slice_seconds"]; harmless to call at any time.
+
+    `should_end` is asked twice a second: once true, only what is on the wire is finished and the rest given back.
+    """
     relays.config(relay_key)
     owner = Owner.here()
     lock = LaneLock(relay_key)
@@ -62,7 +63,7 @@ def run_lane(relay_key: str) -> Report:
         recover(relay_key, owner)
         if not relays.is_open(relay_key):
             return Report()
-        lane = Lane(relay_key, owner, lock)
+        lane = Lane(relay_key, owner, lock, should_end)
         return uvloop.run(lane.run())
     finally:
         lock.release()
@@ -71,8 +72,8 @@ def run_lane(relay_key: str) -> Report:
 class Lane:
     """One slice of one relay's work."""
 
-    def __init__(self, relay_key: str, owner: Owner, lock: LaneLock) -> None:
-        self.key, self.owner, self.lock = relay_key, owner, lock
+    def __init__(self, relay_key: str, owner: Owner, lock: LaneLock, should_end: Callable[[], bool]) -> None:
+        self.key, self.owner, self.lock, self.should_end = relay_key, owner, lock, should_end
         self.relay: RelayConfig = relays.config(relay_key)
         self.timeouts = Timeouts.from_settings(settings.SENDING)
         self.journal = Journal(relay_key, owner)
@@ -88,7 +89,7 @@ class Lane:
         self.stopped: set[int] = set()  # campaigns that may not be sent now
         self.attempted = self.accepted = self.in_doubt = 0
         self.system = SystemMailSender(self)
-        self._threads = ThreadPoolExecutor(DB_THREADS, thread_name_prefix=f"{relay_key} db")
+        self._threads = DatabaseThreads(relay_key)
         self._claiming = asyncio.Lock()
         self._flushing = asyncio.Lock()
 
@@ -113,24 +114,12 @@ class Lane:
             raise
         finally:
             watch.cancel()
-            await self._close_database()
+            await self._threads.close()
         return Report(self.attempted, self.accepted, self.system.sent, self.in_doubt, more=self.out_of_time)
 
     async def db(self, function: Callable[..., Value], *arguments: Any, **options: Any) -> Value:
         """Run a database function in a thread with its own connection."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: function(*arguments, **options))
-
-    async def _close_database(self) -> None:
-        """Close the connection of every thread."""
-        together = threading.Barrier(DB_THREADS)
-
-        def close() -> None:
-            together.wait(30)
-            connections.close_all()
-
-        await asyncio.gather(*(self.db(close) for _ in range(DB_THREADS)))
-        self._threads.shutdown()
+        return await self._threads.run(function, *arguments, **options)
 
     async def _watch(self, deadline: float) -> None:
         """Every stop_poll_seconds: heartbeat, stop what may not be sent any more, write results, keep leases."""
@@ -140,7 +129,7 @@ class Lane:
             try:
                 now = time.monotonic()
                 self.out_of_time = now > deadline
-                self.ending = self.ending or self.out_of_time
+                self.ending = self.ending or self.out_of_time or self.should_end()
                 self.lock.beat()
                 await self._stop_forbidden()
                 if now - flushed >= FLUSH_SECONDS:
@@ -148,11 +137,20 @@ class Lane:
                     await self._flush_all()
                 if now - renewed > settings.SENDING["lease_seconds"] / 3:
                     renewed = now
-                    await self.db(claims.renew, [held.claim for held in self.held])
+                    await self._renew()
             except Exception:
                 # Without its watch a lane could neither be stopped nor write: it ends, and the next one recovers.
                 log.exception("%s: the watch failed", self.key)
                 self.ending = True
+
+    async def _renew(self) -> None:
+        """Keep the leases; what somebody else has taken meanwhile is let go."""
+        asked, held = time.monotonic(), list(self.held)
+        for one, is_ours in zip(held, await self.db(claims.renew, [one.claim for one in held]), strict=True):
+            one.lease_until = asked + settings.SENDING["lease_seconds"] if is_ours else 0.0
+            if not is_ours:
+                one.waiting.clear()
+                await self._flush_if_through(one)
 
     async def _stop_forbidden(self) -> None:
         held = {campaign for one in self.held for campaign in one.claim.campaigns}
@@ -172,12 +170,14 @@ class Lane:
                 taken = await self._next()
                 if taken is None:
                     return
-                held, item = taken
+                (held, item), taken_at = taken, time.monotonic()
                 try:
                     written = await self._written(held, item)
                     if written is not None:
                         connection = await self.connected(connection)
-                        await self._send(connection, held, item, written)
+                        await self.pace.wait()
+                        if time.monotonic() - taken_at <= FRESH_SECONDS or await self._look_again(held, item):
+                            await self._send(connection, held, item, written)
                 except WireError as error:  # of opening a connection: nothing was tried
                     self._put_back(held, item)
                     await self.relay_trouble(retry.of_error(error))
@@ -229,12 +229,14 @@ class Lane:
         async with self._claiming:
             if any(held.waiting for held in self.held):
                 return True  # another sender fetched meanwhile
+            asked = time.monotonic()
             claim = await self.db(claims.claim_retries, self.key, self.owner, self.without)
             claim = claim or await self.db(claims.claim_chunk, self.key, self.owner, self.without)
             if claim is None:
                 return False
             now = time.monotonic()
-            held = Held(claim, deque((item, now) for item in claim.items))
+            lease_until = asked + settings.SENDING["lease_seconds"]
+            held = Held(claim, deque((item, now) for item in claim.items), lease_until)
             for item, reason in claim.left_out:
                 self._leave_out(held, item, reason)
             self.held.append(held)
@@ -260,11 +262,19 @@ class Lane:
             self.without.campaigns.add(item.campaign_id)
             await self.db(slices.brake_for, item.campaign_id, error)
         except (RenderError, CampaignError) as error:
-            counts.render_failed += 1
-            at = clock.now()
-            held.results.append(result_of(item, State.RENDER_FAILED, relay=self.key, at=at, reply=str(error)[:300]))
-            await self._judge(item.campaign_id)
+            await self._unwritable(held, item, str(error))
+        except DatabaseError:
+            raise
+        except Exception as error:  # one message is poison: it fails alone, instead of failing every slice
+            log.exception("delivery %s could not be written", item.delivery_id)
+            await self._unwritable(held, item, type(error).__name__)
         return None
+
+    async def _unwritable(self, held: Held, item: Item, text: str) -> None:
+        self.counts[item.campaign_id].render_failed += 1
+        at = clock.now()
+        held.results.append(result_of(item, State.RENDER_FAILED, relay=self.key, at=at, reply=text[:300]))
+        await self._judge(item.campaign_id)
 
     async def _letter(self, campaign_id: int) -> mime.Letter:
         letter = await self.db(letters.load, campaign_id, self.key)
@@ -280,12 +290,13 @@ class Lane:
         return fresh
 
     async def _send(self, connection: SmtpConnection, held: Held, item: Item, written: mime.Written) -> None:
-        await self.pace.wait()
         if self._is_stopped(item) or self.ending:
             self._put_back(held, item)
             return
         self.attempted += 1
-        decision, details = await attempt(connection, item, written, journal=self.journal, random=self.random)
+        decision, details = await attempt(
+            connection, item, written, journal=self.journal, random=self.random, is_held=held.is_leased
+        )
         if decision.kind is Kind.PUT_BACK and self._fails_too_often(item, decision):
             decision = Decision(Kind.RETRY, decision.relay, "transient", retry.STEPS_SECONDS[0], decision.rule)
         if decision.kind is Kind.PUT_BACK:
@@ -351,7 +362,7 @@ class Lane:
         for held in list(self.held):
             if held.results:
                 await self._flush(held)
-        if self.accepted:
+        if self.accepted and not self.relay_failed:  # what was taken earlier does not close the breaker again
             await self.db(relays.report_ok, self.key)
 
     async def _flush(self, held: Held, *, release: bool = False) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from django.db import connection, transaction
 
-from campaigns.models import Delivery, Outcome
+from campaigns.models import Delivery, Outcome, Retry
 from campaigns.sending.claim import Item, first_time
 
 State = Outcome.State
@@ -97,6 +97,12 @@ def retally(campaign_id: int) -> None:
     """Count the tallies of a campaign anew from the deliveries: at its end and when it was stopped."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM campaigns_campaign WHERE id = %s FOR UPDATE", [campaign_id])
+        # In the order of add_tallies, so that a lane's last words and this count never wait for each other in a circle.
+        cursor.execute(
+            "SELECT 1 FROM campaigns_tally WHERE campaign_id = %s"
+            ' ORDER BY relay COLLATE "C", state COLLATE "C" FOR UPDATE',
+            [campaign_id],
+        )
         cursor.execute("DELETE FROM campaigns_tally WHERE campaign_id = %s", [campaign_id])
         cursor.execute(
             "INSERT INTO campaigns_tally (campaign_id, relay, state, count)"
@@ -106,8 +112,26 @@ def retally(campaign_id: int) -> None:
         )
 
 
+def before(results: Sequence[Result]) -> dict[int, tuple[str, str]]:
+    """Return (state, relay) that each of these deliveries leaves, locked against whoever settles doubt meanwhile."""
+    ids = sorted(result.delivery_id for result in results if result.previous != "planned")
+    if not ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM campaigns_delivery WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [ids])
+        cursor.execute(
+            "SELECT DISTINCT ON (delivery_id) delivery_id, state, relay FROM campaigns_outcome"
+            " WHERE delivery_id = ANY(%s) ORDER BY delivery_id, id DESC",
+            [ids],
+        )
+        return {pk: (state, relay) for pk, state, relay in cursor.fetchall()}
+
+
 def settle(delivery_id: int, result: Result) -> bool:
-    """Append `result` if the delivery is in doubt now, and move its tally; tell whether it was."""
+    """Append `result` if the delivery is in doubt now, and move its tally; tell whether it was.
+
+    An order to send it again that no lane has taken yet is taken back.
+    """
     with transaction.atomic():
         Delivery.objects.select_for_update().only("pk").get(pk=delivery_id)
         last = Outcome.objects.filter(delivery_id=delivery_id).order_by("-pk").first()
@@ -117,4 +141,5 @@ def settle(delivery_id: int, result: Result) -> bool:
         deltas = Counter({(last.campaign_id, last.relay, str(State.IN_DOUBT)): -1})
         deltas[last.campaign_id, last.relay, result.state] += 1
         add_tallies(deltas)
+        Retry.objects.filter(delivery_id=delivery_id, lease_until=None).delete()
     return True

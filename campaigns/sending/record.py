@@ -7,7 +7,7 @@ messages that left is not thrown away: it settles doubt. Nothing here talks SMTP
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from django.db import connection, transaction
@@ -16,9 +16,11 @@ from campaigns.bounces import BounceClass
 from campaigns.events import EventData, record_event
 from campaigns.models import Delivery, EventKind
 from campaigns.sending.claim import Claim
-from campaigns.sending.outcomes import FINAL, Result, State, add_tallies, copy_in, settle
+from campaigns.sending.outcomes import FINAL, Result, State, add_tallies, before, copy_in, settle
 
-USED: Final = frozenset({State.ACCEPTED, State.REJECTED, State.IN_DOUBT})  # counted against the day's allowance
+# Counted against the allowance of the day of the first attempt: waiting neither enlarges a day nor counts again.
+USED: Final = frozenset({State.ACCEPTED, State.REJECTED, State.IN_DOUBT, State.DEFERRED})
+UNRESERVED: Final = frozenset({State.SUPPRESSED, State.SKIPPED})
 
 
 def flush(claim: Claim, results: Sequence[Result], *, finished: bool = False, released: bool = False) -> bool:
@@ -34,7 +36,8 @@ def flush(claim: Claim, results: Sequence[Result], *, finished: bool = False, re
             results = _only_held(results)
         write(results)
         if claim.chunk_id is not None:
-            _move_chunk(claim, len(results), finished=finished, released=released)
+            reserved = sum(result.state not in UNRESERVED for result in results)
+            _move_chunk(claim, reserved, finished=finished, released=released)
         elif released:
             _release_retries(claim)
     return True
@@ -44,9 +47,10 @@ def write(results: Sequence[Result]) -> None:
     """Append outcomes and everything that follows from them; the caller holds the lock that makes this once only."""
     if not results:
         return
+    left = before(results)
     copy_in(results)
     _write_retries(results)
-    add_tallies(_deltas(results))
+    add_tallies(_deltas(results, left))
     _add_usage(results)
     _record_bounces([result for result in results if result.state == State.REJECTED])
 
@@ -106,17 +110,18 @@ def _retry_values(result: Result) -> list[Any]:
     ]
 
 
-def _deltas(results: Iterable[Result]) -> Counter[tuple[int, str, str]]:
+def _deltas(results: Iterable[Result], left: Mapping[int, tuple[str, str]]) -> Counter[tuple[int, str, str]]:
     deltas: Counter[tuple[int, str, str]] = Counter()
     for result in results:
-        before = "" if result.previous == "planned" else result.relay
-        deltas[result.campaign_id, before, result.previous] -= 1
+        state, relay = left.get(result.delivery_id, ("planned", ""))
+        deltas[result.campaign_id, relay, state] -= 1
         deltas[result.campaign_id, result.relay, result.state] += 1
     return deltas
 
 
 def _add_usage(results: Iterable[Result]) -> None:
-    used = Counter(result.organization_id for result in results if result.state in USED)
+    first = (result for result in results if result.state in USED and result.previous == "planned")
+    used = Counter(result.organization_id for result in first)
     with connection.cursor() as cursor:
         for organization, count in sorted(used.items()):
             cursor.execute(

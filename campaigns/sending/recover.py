@@ -10,13 +10,14 @@ import logging
 from typing import Final
 
 from django.db import connection, transaction
+from django.db.models import Max
 
 from campaigns.models import Chunk, Delivery, Outcome, Retry
 from campaigns.sending import journal, owners
 from campaigns.sending.journal import Entry
 from campaigns.sending.outcomes import Result, State
 from campaigns.sending.owners import Owner
-from campaigns.sending.record import write
+from campaigns.sending.record import settle_late, write
 from sendserver.lib import clock
 
 log = logging.getLogger(__name__)
@@ -65,19 +66,21 @@ def _take_over(relay_key: str, owner: Owner, entries: list[Entry] | None) -> int
         )
         chunks = list(held.filter(relay=relay_key))
         retries = list(Retry.objects.select_for_update().filter(owner=owner.as_text(), relay=relay_key))
-        results = _replayed(entries) if entries is not None else _all_in_doubt(chunks, retries, relay_key)
-        results = [result for result in results if not _is_written(result)]
+        known = _replayed(entries, relay_key) if entries is not None else _all_in_doubt(chunks, retries, relay_key)
+        written = _written(known)
+        results = [result for result in known if (written.get(result.delivery_id, 0) < result.attempt)]
         write(results)
+        # Somebody may have called it doubt before this journal could be read: an answer ends that.
+        settle_late([result for result in known if written.get(result.delivery_id, 0) == result.attempt])
         _give_back(chunks, retries)
     return sum(result.state == State.IN_DOUBT for result in results)
 
 
-def _replayed(entries: list[Entry]) -> list[Result]:
+def _replayed(entries: list[Entry], relay: str) -> list[Result]:
     answered = [Result.from_json(entry.result) for entry in entries if entry.result is not None]
     started = [entry for entry in entries if entry.result is None]
     retries = {row.delivery_id: row for row in Retry.objects.filter(delivery_id__in=[e.delivery_id for e in started])}
     found = Delivery.objects.in_bulk([entry.delivery_id for entry in started])
-    relay = answered[0].relay if answered else ""
     doubts = [
         _doubt(found[e.delivery_id], e.attempt, retries.get(e.delivery_id), relay, _NOTE)
         for e in started
@@ -113,9 +116,10 @@ def _doubt(delivery: Delivery, attempt: int, retry: Retry | None, relay: str, no
     )
 
 
-def _is_written(result: Result) -> bool:
-    """Tell whether this attempt's outcome stands already: the process died behind its commit."""
-    return Outcome.objects.filter(delivery_id=result.delivery_id, attempt__gte=result.attempt).exists()
+def _written(results: list[Result]) -> dict[int, int]:
+    """Return the last attempt of each delivery whose outcome stands already: the process died behind its commit."""
+    outcomes = Outcome.objects.filter(delivery_id__in=[result.delivery_id for result in results])
+    return dict(outcomes.values_list("delivery_id").annotate(Max("attempt")))
 
 
 def _give_back(chunks: list[Chunk], retries: list[Retry]) -> None:

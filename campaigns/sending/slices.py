@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -33,6 +34,7 @@ class Held:
 
     claim: Claim
     waiting: deque[tuple[Item, float]]
+    lease_until: float  # on the monotonic clock, by the time of asking: never later than the database's own
     on_wire: int = 0
     results: list[Result] = field(default_factory=list)
     put_back: int = 0
@@ -42,6 +44,10 @@ class Held:
     def is_through(self) -> bool:
         """Tell whether nothing of it is waiting or on the wire."""
         return not self.waiting and not self.on_wire
+
+    def is_leased(self) -> bool:
+        """Tell whether nobody can have taken it over yet; a process that was stopped may wake behind its lease."""
+        return time.monotonic() < self.lease_until
 
 
 @dataclass

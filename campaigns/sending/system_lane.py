@@ -7,6 +7,7 @@ sender died is taken again when its lease ends.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +22,9 @@ from campaigns.sending import dkim, relays, retry
 from campaigns.sending.claim import served_relays
 from campaigns.sending.retry import Decision, Kind, Relay
 from campaigns.sending.smtp import Envelope, SmtpConnection, WireError
+from sendserver.lib import clock
 
+log = logging.getLogger(__name__)
 BATCH: Final = 20
 LEASE_SECONDS: Final = 900
 OTHER_LANE_SECONDS: Final = 60  # unsent for so long, the other relay takes it
@@ -74,6 +77,7 @@ def envelope(mail: SystemMail) -> Envelope:
 def settle(mail: SystemMail, decision: Decision, reply: str, random: Random) -> None:
     """Write what became of one mail; doubt counts as unsent, see above."""
     rows = SystemMail.objects.filter(pk=mail.pk)
+    is_old = (clock.now() - mail.created_at).total_seconds() >= retry.MAX_AGE_SECONDS
     if decision.kind is Kind.ACCEPTED:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -81,7 +85,7 @@ def settle(mail: SystemMail, decision: Decision, reply: str, random: Random) -> 
                 " WHERE id = %s",
                 [reply[:300], mail.pk],
             )
-    elif decision.kind is Kind.REJECTED:
+    elif decision.kind is Kind.REJECTED or is_old:  # nobody waits for a code of the day before yesterday
         rows.update(state=SystemMail.State.FAILED, lease_until=None, reply=reply[:300])
     else:
         put_back(mail, reply, decision.wait or retry.wait_seconds(max(1, mail.attempts), "", random))
@@ -135,7 +139,7 @@ class SystemMailSender:
         connection: SmtpConnection | None = None
         served = await self.lane.db(served_relays, self.lane.key)
         try:
-            while not self.lane.relay_failed:
+            while not self._is_over():
                 mails = await self.lane.db(claim, self.lane.key, served)
                 if not mails:
                     return
@@ -148,13 +152,25 @@ class SystemMailSender:
     def _is_over(self) -> bool:
         return self.lane.ending or self.lane.relay_failed
 
+    async def _signed(self, mail: SystemMail) -> bytes | None:
+        """Return the signed message; None when it could not be signed, which is nobody else's trouble."""
+        try:
+            message: bytes = await self.lane.db(signed, mail)
+        except Exception as error:
+            log.exception("our own mail %s could not be signed", mail.pk)
+            await self.lane.db(put_back, mail, type(error).__name__, 300.0)
+            return None
+        return message
+
     async def _send(self, connection: SmtpConnection | None, mail: SystemMail) -> SmtpConnection | None:
         lane = self.lane
-        if lane.relay_failed:
+        if self._is_over():
             await lane.db(put_back, mail, "", 5.0)
             return connection
+        message = await self._signed(mail)
+        if message is None:
+            return connection
         try:
-            message = await lane.db(signed, mail)
             connection = await lane.connected(connection)
             answer = await connection.send(envelope(mail), message, _no_journal)
             decision = retry.of_answer(answer, attempt=mail.attempts, age=0.0, random=lane.random)
