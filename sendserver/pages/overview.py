@@ -173,7 +173,7 @@ def _dead_addresses(counts: Counts) -> Gauge:
     reached = counts.attempts >= policy.HB_N_MIN and share >= policy.HB_WARN
     shown = words.rate(counts.hard_bounces, counts.attempts, "mailboxes", "mailbox")
     return _gauge(
-        "Dead addresses",
+        "Bounces",
         (counts.hard_bounces, counts.attempts),
         policy.HB_WARN,
         shown=shown,
