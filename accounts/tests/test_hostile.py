@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from hashlib import blake2s
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -194,3 +196,30 @@ def test_a_broken_referer_leads_to_the_overview(larkfield: Organization, alice: 
     """A bracket without its partner is no address to return to."""
     url = reverse("org_switch", args=[larkfield.uid])
     assert alice.client.post(url, headers={"Referer": "http://[x"}).headers["Location"] == "/portal/"
+
+
+def test_an_old_letter_confirms_no_stranger(larkfield: Organization, alice: Persona) -> None:
+    """The mark of a mailbox in a token is short: without a key, a stranger's mailbox with the same one is found."""
+    sender = senders.add(
+        add_domain(larkfield), display_name="Lark", local_part="news", reply_to="mine@x.example", actor=alice.user
+    )
+    token = senders.token_of(sender)
+    mark = blake2s(b"mine@x.example", digest_size=2).digest()
+    names = (f"desk+{number}@bank.example" for number in count())
+    twin = next(name for name in names if blake2s(name.encode(), digest_size=2).digest() == mark)
+    senders.change(sender, display_name="Lark", reply_to=twin, actor=alice.user)
+    assert senders.from_token(token) is None
+
+
+def test_a_mailbox_changes_only_as_often_as_letters_go(
+    larkfield: Organization, alice: Persona, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a token would be tried on one mailbox after the other."""
+    sender = senders.add(
+        add_domain(larkfield), display_name="Lark", local_part="news", reply_to="mine@x.example", actor=alice.user
+    )
+    monkeypatch.setattr(policy, "LETTERS_PER_ORGANIZATION", (0, 60))
+    with pytest.raises(TooManyError):
+        senders.change(sender, display_name="Lark", reply_to="desk@bank.example", actor=alice.user)
+    sender.refresh_from_db()
+    assert sender.reply_to == "mine@x.example"
