@@ -77,6 +77,13 @@ class AccountAdapter(DefaultAccountAdapter):
         """Return the visitor's address behind our proxies, as every other limit counts it."""
         return client_ip(request)
 
+    def is_safe_url(self, url: str | None) -> bool:
+        """Tell whether `next` stays on this site; what is no address at all does not."""
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:
+            return False
+
     def get_login_redirect_url(self, request: HttpRequest) -> str:
         """Lead staff who are in no organization to the staff area, everybody else to the portal."""
         user = cast(User, request.user)

@@ -223,3 +223,15 @@ def test_a_mailbox_changes_only_as_often_as_letters_go(
         senders.change(sender, display_name="Lark", reply_to="desk@bank.example", actor=alice.user)
     sender.refresh_from_db()
     assert sender.reply_to == "mine@x.example"
+
+
+@pytest.mark.parametrize("name", ["account_login", "account_signup", "account_reauthenticate", "second_factor"])
+def test_a_broken_next_leads_nowhere(alice: Persona, client: Client, name: str) -> None:
+    """A bracket without its partner is no error page, signed in or not."""
+    for visitor in (client, alice.client):
+        for answer in (
+            visitor.get(reverse(name), {"next": "http://[x"}),
+            visitor.post(reverse(name), {"next": "//[x"}),
+        ):
+            assert answer.status_code < 500
+            assert "[x" not in answer.headers.get("Location", "")
