@@ -127,7 +127,7 @@ def test(settings: Config, arguments: list[str]) -> int:
     enter_environment(settings, "test", arguments, for_tests=True)
     say("  Running the tests" + (", without those that need a browser" if _without_browser(settings) else "") + " ...")
     # All tests use every core; a chosen few start at once in one process.
-    chosen = arguments or ["-q", "-n", "auto", "--durations=15"]
+    chosen = arguments or ["-q", "-n", "auto", "--dist", "loadfile", "--durations=15"]
     code = _call([str(settings.python), "-m", "pytest", *chosen], settings)
     (settings.var / "run" / "test-exit").write_text(f"{code}\n", encoding="ascii")
     return code
