@@ -21,7 +21,7 @@ from django.db import Error as DatabaseError
 from campaigns.bounces import BLOCKS
 from campaigns.errors import CampaignError, RenderError
 from campaigns.sending import claim as claims
-from campaigns.sending import letters, mime, relays, retry, slices
+from campaigns.sending import epoch, letters, mime, relays, retry, slices
 from campaigns.sending.attempt import attempt
 from campaigns.sending.claim import Item, Without
 from campaigns.sending.journal import Journal
@@ -60,6 +60,7 @@ def run_lane(relay_key: str, *, should_end: Callable[[], bool] = lambda: False) 
     if not lock.take(owner):
         return Report(busy=True)
     try:
+        epoch.check()
         recover(relay_key, owner)
         if not relays.is_open(relay_key):
             return Report()
