@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 
 from abuse import cases, measures, notices, references
 from abuse.errors import DecisionRefusedError
-from abuse.models import Case, CaseEntry, CaseState, Decision, DecisionKind
+from abuse.models import Appeal, Case, CaseEntry, CaseState, Decision, DecisionKind
 from accounts import audit, standing
 from accounts.errors import StandingMovedError
 from accounts.ledger import append_chained
@@ -172,6 +172,8 @@ def _check(request: DecisionRequest) -> None:
         raise DecisionRefusedError("There is nothing here to confirm.")
     elif waiting.actor_id == request.actor.pk:
         raise DecisionRefusedError("A second person confirms this. You decided it.")
+    elif Appeal.objects.filter(decision=waiting, decided_by=request.actor).exists():
+        raise DecisionRefusedError("You answered the appeal against this. Someone else confirms it.")
 
 
 def _check_person(actor: User, organization: Organization) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.core import mail
 
 from abuse import appeals, notices, strikes
-from abuse.errors import AppealRefusedError
+from abuse.errors import AppealRefusedError, DecisionRefusedError
 from abuse.models import Appeal, CaseState, Decision, DecisionKind
 from abuse.tests import make
 from abuse.tests.test_moderation import decide, stand
@@ -60,6 +60,21 @@ def test_upheld_changes_nothing(larkfield: Organization, alice: Persona, ruth: U
     assert (stand(larkfield), appeal.state) == (S.SUSPENDED, "upheld")
     assert len(strikes.live(larkfield)) == 1
     assert "The record is not theirs." in str(mail.outbox[0].body)
+
+
+def test_who_upheld_an_appeal_does_not_confirm_the_block(
+    larkfield: Organization, alice: Persona, ruth: User, tomas: User, ursula: User
+) -> None:
+    """Else one person would be both the second look and the second hand."""
+    case = make.case_of(larkfield)
+    first = decide(case, ruth, D.BLOCK)
+    appeals.decide(appeal_of(first, alice), actor=tomas, reverse=False, reason="The record is not theirs.")
+    case.refresh_from_db()
+    with pytest.raises(DecisionRefusedError, match="appeal"):
+        decide(case, tomas, D.BLOCK, confirms=first)
+    assert stand(larkfield) == S.SUSPENDED
+    decide(case, ursula, D.BLOCK, confirms=first)
+    assert stand(larkfield) == S.BLOCKED
 
 
 def test_same_person_cannot_decide(larkfield: Organization, alice: Persona, ruth: User, tomas: User) -> None:
