@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from campaigns.models import Delivery, Event
 from sendserver.lib import clock
 from sendserver.lib.tokens import Purpose, open_token
+from sendserver.lib.words import typed
 from sendserver.local import dkim_check, mailstore, manners, names, outbox, publishing, recipients
 from sendserver.local.mailstore import LogLine
 from sendserver.local.outbox import Opened, Query
@@ -213,12 +214,12 @@ def names_page(request: HttpRequest) -> HttpResponse:
 @require_POST
 def publish(request: HttpRequest) -> HttpResponse:
     """Publish the records that a domain wants, as its owner would at a registrar."""
-    publishing.publish(request.POST.get("domain", ""))
+    publishing.publish(typed(request.POST.get("domain", "")))
     return redirect("local_names")
 
 
 @require_POST
 def withdraw(request: HttpRequest) -> HttpResponse:
     """Take a domain's records away again, to see what the portal says then."""
-    publishing.withdraw(request.POST.get("domain", ""))
+    publishing.withdraw(typed(request.POST.get("domain", "")))
     return redirect("local_names")
