@@ -28,6 +28,7 @@ from compliance.models import Verdict
 from sendserver.lib import clock
 
 LATEST: Final = timedelta(days=365)
+STAFF_REVIEW: Final = "STAFF-REVIEW"  # the check that stands for a person's reading
 
 
 class OrderRefusedError(CampaignError):
@@ -157,8 +158,22 @@ def decide_held(campaign: Campaign, *, release: bool, actor: User, reason: str) 
     return campaign
 
 
+def against_start(campaign: Campaign) -> str:
+    """Return what speaks against an ordered campaign now that its time has come, "" for nothing.
+
+    Lists grow and standings change between order and start. What staff let go is not held again, only blocked.
+    """
+    if campaign.send_key is None:
+        return ""
+    newest = Verdict.objects.filter(subject_uid=campaign.uid).order_by("-pk").first()
+    was_read = newest is not None and any(check["id"] == STAFF_REVIEW for check in newest.checks)
+    answer = gate.judge(propose(campaign))
+    stops = (gate.BLOCK,) if was_read else (gate.BLOCK, gate.HOLD)
+    return next((check.text for check in answer.open_checks if check.decision in stops), "")
+
+
 def _by_person(reason: str) -> gate.Check:
-    return gate.Check("STAFF-REVIEW", 1, "Looked at by our staff", gate.PASS, reason)
+    return gate.Check(STAFF_REVIEW, 1, "Looked at by our staff", gate.PASS, reason)
 
 
 def _unfrozen() -> dict[str, object]:

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from accounts import audit
-from campaigns import brakes, lifecycle
+from campaigns import approve, brakes, lifecycle
 from campaigns.models import Brake, Campaign, CampaignState
 from campaigns.sending.poke import poke_after_commit
 from campaigns.sending.relays import KEYS
@@ -150,11 +150,14 @@ def _waiting() -> Iterator[Campaign]:
 
 
 def _start(campaign: Campaign) -> None:
-    """Begin a scheduled campaign; one that is very late is braked first and waits for a person."""
+    """Begin a scheduled campaign; one that is very late, or that a rule now speaks against, waits for a person."""
     late = campaign.scheduled_at is not None and clock.now() - campaign.scheduled_at > LATE_AFTER
     with transaction.atomic():
         if late:
             brakes.set_brake(Brake.Kind.LATE, "The planned time passed hours ago: look again.", campaign=campaign)
+        against = approve.against_start(campaign)
+        if against:
+            brakes.set_brake(Brake.Kind.STAFF, against, campaign=campaign)
         try:
             lifecycle.move(campaign, CampaignState.PLANNING, actor=None, reason="The planned time has come")
         except TransitionRefusedError:
