@@ -100,6 +100,16 @@ def propose(header: list[str], sample: list[list[str]]) -> Plan:
     return Plan(targets, header, dates.propose_order(dated) or dates.DAY_FIRST)
 
 
+def is_certain(plan: Plan, sample: list[list[str]], *, has_header: bool) -> bool:
+    """Tell whether the plan leaves nothing to ask: every column known by its name, plain text, dates one way only."""
+    known = [_by_name(name) for name in plan.names]
+    named = has_header and all(known) and [plan.targets.get(index) for index in range(len(known))] == known
+    plain = all(cell.isascii() for row in sample for cell in row)
+    dated = [row[i] for i, target in plan.targets.items() if target in DATED for row in sample if i < len(row)]
+    one_way = all(dates.parse(cell, dates.DAY_FIRST) == dates.parse(cell, dates.MONTH_FIRST) for cell in dated)
+    return named and "email" in known and plain and (one_way or dates.propose_order(dated) is not None)
+
+
 def _by_name(name: str) -> str:
     return next((target for target, pattern in _PATTERNS.items() if pattern.fullmatch(name.strip())), "")
 

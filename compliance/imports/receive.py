@@ -111,6 +111,18 @@ def proposal(job: ImportJob, first: list[reading.Row]) -> Plan:
     return Plan(found.targets, list(job.header), found.date_order, named)
 
 
+def choose_if_certain(job: ImportJob, *, actor: User) -> bool:
+    """Choose the columns without asking where the file leaves no question; they stand under check answers to change.
+
+    Returns whether they were chosen. Looks at the first rows only: a later odd row is listed with its line.
+    """
+    first = first_rows(files.path_of(job.stored_name), reading.Dialect(job.encoding, job.delimiter))
+    plan = proposal(job, first)
+    sample = [row.cells for row in first[1:]]
+    sound = not any(row.problem for row in first) and columns.is_certain(plan, sample, has_header=plan.has_header)
+    return sound and not columns.complaints(plan) and choose(job, plan, actor=actor)
+
+
 def choose(job: ImportJob, plan: Plan, *, actor: User) -> bool:
     """Keep the chosen columns and forget what was counted under others; tell whether the job took them."""
     kept = plan.to_json()

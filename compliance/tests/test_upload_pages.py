@@ -63,14 +63,16 @@ def start(persona, data, **more):
 def test_the_whole_way(alice):
     answer = start(alice, csv_of([*people(3), ("broken", "2026-10-01", "GB")]))
     job = ImportJob.objects.get()
-    assert answer.url == reverse("upload_columns", args=[job.uid])
+    assert answer.url == reverse("upload_consent", args=[job.uid])  # every column is known by its name
     assert (job.encoding, job.delimiter, job.header) == ("utf-8", ",", ["email", "signed up", "country"])
+    assert job.columns["targets"] == {"0": "email", "1": "consent_at", "2": "country"}
 
-    page = alice.client.get(answer.url)
+    columns = reverse("upload_columns", args=[job.uid])
+    page = alice.client.get(columns)
     assert page.status_code == 200
     assert b"person0@reader.example" in page.content
     targets = {"column-0": "email", "column-1": "consent_at", "column-2": "country", "date_order": "dmy"}
-    answer = alice.client.post(answer.url, targets)
+    answer = alice.client.post(columns, targets)
     assert answer.url == reverse("upload_consent", args=[job.uid])
     assert b"Counting" in alice.client.get(answer.url).content
 
@@ -99,6 +101,25 @@ def test_the_whole_way(alice):
     record = Attestation.objects.get()
     assert (record.factor, record.row_count, record.wording_version) == ("totp", 4, "ATT-EN-1.0")
     assert ListMembership.objects.filter(attestation=record).count() == 3
+
+
+@pytest.mark.parametrize(
+    ("data", "step"),
+    [
+        (b"E-mail,First name\nada@reader.example,Ada\n", "upload_consent"),
+        (b"E-mail,Shoe size\nada@reader.example,39\n", "upload_columns"),  # one column is unknown
+        (b"ada@reader.example,Ada\nbob@reader.example,Bob\n", "upload_columns"),  # no names at all
+        (b"E-mail,Mail\nada@reader.example,x\n", "upload_columns"),  # two columns of one kind
+        (b"Country,E-mail\nada@reader.example,GB\n", "upload_columns"),  # the names lie
+        ("E-mail,First name\nada@reader.example,Käthe\n".encode(), "upload_columns"),  # is the encoding right?
+        (b"E-mail,Signed up\nada@reader.example,03/04/2025\n", "upload_columns"),  # March or April?
+        (b"E-mail,Signed up\nada@reader.example,31/04/2025\n", "upload_consent"),
+        (b"E-mail,Signed up\nada@reader.example,2025-03-04\n", "upload_consent"),
+    ],
+)
+def test_columns_are_asked_for_only_where_there_is_a_question(alice, data, step):
+    answer = start(alice, data)
+    assert answer.url == reverse(step, args=[ImportJob.objects.get().uid])
 
 
 def test_a_wrong_file_is_refused_with_a_sentence(alice):

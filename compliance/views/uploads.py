@@ -57,8 +57,17 @@ def upload_file(request: PortalRequest) -> HttpResponse:
         except FileRefusedError as error:
             form.add_error("file", str(error))
         else:
-            return redirect("upload_columns", job.uid)
+            return _after_file(request, job)
     return render(request, "compliance/upload_file.html", {"form": form, "limit": files.limit()})
+
+
+def _after_file(request: PortalRequest, job: ImportJob) -> HttpResponse:
+    """Ask for the columns, unless the file says them itself."""
+    if not receive.choose_if_certain(job, actor=request.user):
+        return redirect("upload_columns", job.uid)
+    poke(tasks.scan_import, job.pk)
+    messages.success(request, "We know every column of this file by its name. You can change them before you submit.")
+    return redirect("upload_consent", job.uid)
 
 
 def _open_job(request: PortalRequest, uid: UUID) -> ImportJob | HttpResponse:
