@@ -11,7 +11,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import uvloop
@@ -31,7 +31,7 @@ from campaigns.sending.pace import Bucket
 from campaigns.sending.record import flush
 from campaigns.sending.recover import recover
 from campaigns.sending.retry import Decision, Kind, Relay
-from campaigns.sending.slices import Counts, Held, Report
+from campaigns.sending.slices import Counts, Held, Report, raise_surprise
 from campaigns.sending.smtp import SmtpConnection, Timeouts, WireError
 from campaigns.sending.system_lane import SystemMailSender
 from campaigns.sending.threads import DatabaseThreads
@@ -107,7 +107,7 @@ class Lane:
             self.ending = True
             await helper
             # After a surprise nothing is given back: the journal knows more than we do, and the next slice replays it.
-            _raise_first(outcomes)
+            raise_surprise(outcomes, self.held)
             await self._give_back()
             self.journal.close()
         except BaseException:
@@ -369,7 +369,7 @@ class Lane:
     async def _flush(self, held: Held, *, release: bool = False) -> None:
         async with self._flushing:
             through = held.is_through and not held.broken
-            if held not in self.held or not (held.results or through or release):
+            if held not in self.held or held.is_unsure or not (held.results or through or release):
                 return
             results, held.results = held.results, []
             complete = held.claim.is_complete and not held.put_back
@@ -378,7 +378,7 @@ class Lane:
             try:
                 mine = await self.db(flush, held.claim, results, finished=finished, released=released)
             except BaseException:
-                held.results = results + held.results
+                held.broken = held.is_unsure = True  # it may have committed: the journal is compared with it
                 raise
             if finished or released or not mine:
                 self.held.remove(held)
@@ -391,9 +391,3 @@ class Lane:
             await self._flush(held, release=True)
         if self.accepted and not self.relay_failed:
             await self.db(relays.report_ok, self.key)
-
-
-def _raise_first(outcomes: Sequence[object]) -> None:
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome

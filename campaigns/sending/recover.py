@@ -69,9 +69,10 @@ def _take_over(relay_key: str, owner: Owner, entries: list[Entry] | None) -> int
         known = _replayed(entries, relay_key) if entries is not None else _all_in_doubt(chunks, retries, relay_key)
         written = _written(known)
         results = [result for result in known if (written.get(result.delivery_id, 0) < result.attempt)]
+        doubted = _doubted(known)
         write(results)
         # Somebody may have called it doubt before this journal could be read: an answer ends that.
-        settle_late([result for result in known if written.get(result.delivery_id, 0) == result.attempt])
+        settle_late([r for r in known if r.delivery_id in doubted and written[r.delivery_id] == r.attempt])
         _give_back(chunks, retries)
     return sum(result.state == State.IN_DOUBT for result in results)
 
@@ -120,6 +121,12 @@ def _written(results: list[Result]) -> dict[int, int]:
     """Return the last attempt of each delivery whose outcome stands already: the process died behind its commit."""
     outcomes = Outcome.objects.filter(delivery_id__in=[result.delivery_id for result in results])
     return dict(outcomes.values_list("delivery_id").annotate(Max("attempt")))
+
+
+def _doubted(results: list[Result]) -> set[int]:
+    """Return those of these deliveries that came into doubt at some time."""
+    doubts = Outcome.objects.filter(delivery_id__in=[r.delivery_id for r in results], state=State.IN_DOUBT)
+    return set(doubts.values_list("delivery_id", flat=True))
 
 
 def _give_back(chunks: list[Chunk], retries: list[Retry]) -> None:

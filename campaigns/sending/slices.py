@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from django.db.models import Sum
@@ -14,6 +15,10 @@ from campaigns.models import Campaign, Event, EventKind, Outcome, Tally
 from campaigns.sending.claim import Claim, Item
 from campaigns.sending.letters import LetterError
 from campaigns.sending.outcomes import Result
+
+
+class UnsureError(RuntimeError):
+    """The database did not say whether it has written; the next slice compares it with the journal."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Held:
     on_wire: int = 0
     results: list[Result] = field(default_factory=list)
     put_back: int = 0
+    is_unsure: bool = False  # its last results may or may not be written; the journal has them too
     broken: bool = False  # a surprise: what is on record is written, nothing is given back or called done
 
     @property
@@ -80,3 +86,12 @@ def judge(campaign_id: int, counts: Counts) -> bool:
         blocked=max(counts.blocked, blocked.count()),
     )
     return brake is not None
+
+
+def raise_surprise(outcomes: Sequence[object], held: Sequence[Held]) -> None:
+    """Raise what ended a connection's work by surprise, or UnsureError when the database did not answer the watch."""
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    if any(one.is_unsure for one in held):
+        raise UnsureError("results may or may not be written")

@@ -33,7 +33,19 @@ from campaigns.models import (
     SystemMail,
     Usage,
 )
-from campaigns.sending import claim, deliver, journal, mime, owners, recover, relays, resolve, sweep, system_lane
+from campaigns.sending import (
+    claim,
+    deliver,
+    journal,
+    mime,
+    owners,
+    recover,
+    relays,
+    resolve,
+    slices,
+    sweep,
+    system_lane,
+)
 from campaigns.sending.claim import Without
 from campaigns.sending.outcomes import State, result_of
 from campaigns.sending.owners import Owner
@@ -348,3 +360,33 @@ def _until(condition: Any, seconds: float = 15.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("by", ["the watch", "a connection"])
+def test_a_commit_whose_answer_is_lost_is_not_written_twice(
+    larkfield: Organization, pair: Pair, settings: Any, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """The database has committed, its connection drops before we hear of it."""
+    settings.SENDING = {**settings.SENDING, "stop_poll_seconds": 0.1 if by == "the watch" else 30.0}
+    monkeypatch.setattr(deliver, "FLUSH_SECONDS", 0.1)
+    pair[0].delay = 0.05
+    campaign = planned(larkfield, 20)
+    Chunk.objects.update(relay="relay-1")
+    lost: list[int] = []
+
+    def drops(held: claim.Claim, results: Any, **options: bool) -> bool:
+        mine = flush(held, results, **options)
+        if results and not lost:
+            lost.append(len(results))
+            raise OperationalError("server closed the connection unexpectedly")
+        return mine
+
+    monkeypatch.setattr(deliver, "flush", drops)
+    with pytest.raises((OperationalError, slices.UnsureError)):
+        deliver.run_lane("relay-1")
+    for _ in range(2):
+        deliver.run_lane("relay-1")
+    assert lost
+    assert states(campaign) == tallies(campaign) == {"accepted": 20}
+    assert Outcome.objects.count() == Usage.objects.get().count == 20
+    assert len(pair[0].recipients) == 20
