@@ -177,11 +177,11 @@ staff_do_not_mail                     200 200  200 200
 staff_do_not_mail_lift                405 405  302 302
 """
 # Pages of one model: list, add, history, delete, change; each for moderator and administrator, GET and then POST.
-# Nothing is added or deleted by a generic form, and only people of staff and their groups are changed by one.
+# Nothing is added or deleted by a generic form, and only people of staff are changed by one.
 STAFF_MODELS = """
 accounts_verification  200 200 403 403 302 302 403 403 302 302  200 200 403 403 302 302 403 403 403 403
 accounts_user          403 200 403 403 403 200 403 403 403 200  403 200 403 403 403 200 403 403 403 302
-auth_group             403 200 403 403 403 200 403 403 403 200  403 200 403 403 403 200 403 403 403 200
+auth_group             403 200 403 403 403 200 403 403 403 200  403 200 403 403 403 200 403 403 403 403
 compliance_importjob   200 200 403 403 200 200 403 403 200 200  200 200 403 403 200 200 403 403 403 403
 campaigns_campaign     200 200 403 403 200 200 403 403 200 200  200 200 403 403 200 200 403 403 403 403
 accounts_organization  200 200 403 403 200 200 403 403 200 200  200 200 403 403 200 200 403 403 403 403

@@ -9,6 +9,8 @@ from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts import invitations, senders
+from accounts.models import AuditEntry
+from compliance.models import Suppression
 from sendserver.lib import tokens
 from sendserver.testing.everything import Everything
 
@@ -111,10 +113,17 @@ STAFF_ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
     "admin:abuse_appeal_decide": lambda world: {"pk": 1},
     "admin:staff_relay_pause": lambda world: {"key": "relay-1"},
     "admin:staff_relay_resume": lambda world: {"key": "relay-1"},
-    **{f"admin:staff_{act}": lambda world: {"pk": 1} for act in ("doubt_settle", "brake_lift", "do_not_mail_lift")},
+    "admin:staff_doubt_settle": lambda world: {"pk": world.complaint.delivery_id or 0},
+    "admin:staff_brake_lift": lambda world: {"pk": 0},  # no brake is set
+    "admin:staff_do_not_mail_lift": lambda world: {"pk": _first(Suppression)},
 }
 # Addresses without a name of their own, tried in test_hostile_web.
 UNNAMED = {"(login/)", "(staff/login/)", "(<path:object_id>/)", "(^(?P<url>.*)$)", "((?P<url>.*)$)"}
+
+
+def _first(model: type[Model]) -> int:
+    """Return the key of the oldest row: numbers go on from one test to the next."""
+    return int(model._default_manager.order_by("pk").values_list("pk", flat=True)[0])
 
 
 def objects(world: Everything) -> dict[type[Model], Model]:
@@ -127,5 +136,6 @@ def objects(world: Everything) -> dict[type[Model], Model]:
         world.decision,
         world.organization,
         world.users["owner"],
+        AuditEntry.objects.order_by("pk")[0],
     ]
     return {type(thing): thing for thing in [*made, world.done]}
