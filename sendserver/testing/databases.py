@@ -32,9 +32,12 @@ def template_name() -> str:
     return f"template_{digest.hexdigest()[:16]}"
 
 
+_copies: list[int] = []  # one entry a copy made
+
+
 def copy_name() -> str:
     """Return this process's own database."""
-    return f"test_{os.getpid()}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    return f"test_{os.getpid()}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{len(_copies)}"
 
 
 def use(name: str) -> None:
@@ -86,19 +89,30 @@ def _build(server: psycopg.Connection[Any], name: str) -> None:
 
 
 def make_copy() -> None:
-    """Make this process's database anew from the template and use it."""
+    """Make a new database for this process from the template, use it, and drop the one used so far.
+
+    Each copy has a name of its own, so that ending the sessions of an old copy can never meet one of the new.
+    """
+    old = copy_name()
+    _copies.append(len(_copies))
     name = copy_name()
     for alias in connections:
         connections[alias].close()
-    _end_own_sessions(name)
     with owner_connection() as server:
-        server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
         server.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
                 sql.Identifier(name), sql.Identifier(template_name())
             )
         )
     use(name)
+    _drop(old)
+
+
+def _drop(name: str) -> None:
+    _end_own_sessions(name)
+    with owner_connection() as server:
+        # Not WITH (FORCE): that needs the right to end autovacuum's worker, which a plain DROP ends by itself.
+        server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
 
 
 def _end_own_sessions(name: str) -> None:
@@ -114,7 +128,4 @@ def _end_own_sessions(name: str) -> None:
 def drop_copy() -> None:
     """Drop this process's database."""
     use("postgres")
-    _end_own_sessions(copy_name())
-    with owner_connection() as server:
-        # Not WITH (FORCE): that needs the right to end autovacuum's worker, which a plain DROP ends by itself.
-        server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(copy_name())))
+    _drop(copy_name())
