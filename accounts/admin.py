@@ -190,7 +190,11 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class StaffGroupAdmin(GroupAdmin):
-    """The two groups of staff."""
+    """The two groups of staff, to be read."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The groups are fixed by the code."""
+        return False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The groups are fixed by the code."""

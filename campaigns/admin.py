@@ -21,7 +21,7 @@ from accounts import audit
 from campaigns import approve, held
 from campaigns.content import snapshot as snapshots
 from campaigns.content.compile import compile_message
-from campaigns.models import Campaign, CampaignState
+from campaigns.models import Campaign, CampaignState, Snapshot
 from campaigns.proposals import draft_urls, example_values
 from campaigns.views.edit import PREVIEW_CSP
 from sendserver.lib.states import TransitionRefusedError
@@ -160,9 +160,16 @@ class CampaignAdmin(admin.ModelAdmin):
         row = get_object_or_404(Campaign, pk=pk)
         if row.snapshot is None:
             raise Http404
-        message = compile_message(snapshots.load(row.snapshot))
-        values = dict.fromkeys(message.fields, "Example") | example_values(row) | draft_urls()
-        response = HttpResponse(message.html(values))
+        response = HttpResponse(_frozen_html(row, row.snapshot))
         response["Content-Security-Policy"] = PREVIEW_CSP
         response["X-Frame-Options"] = "SAMEORIGIN"
         return response
+
+
+def _frozen_html(row: Campaign, snapshot: Snapshot) -> str:
+    """Return the frozen message, or a sentence where what is stored is not what was frozen: staff must learn that."""
+    try:
+        message = compile_message(snapshots.load(snapshot))
+    except ValueError:
+        return "<p>What is stored does not fit the hash it was frozen with. It cannot be sent. Tell the operator.</p>"
+    return message.html(dict.fromkeys(message.fields, "Example") | example_values(row) | draft_urls())
