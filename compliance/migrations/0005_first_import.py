@@ -5,15 +5,16 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('compliance', '0004_import_counts'),
+        ("compliance", "0004_import_counts"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='listmembership',
-            name='first_import',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='compliance.importjob'),
+            model_name="listmembership",
+            name="first_import",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="compliance.importjob"
+            ),
         ),
     ]
