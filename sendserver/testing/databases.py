@@ -33,6 +33,7 @@ def template_name() -> str:
 
 
 _copies: list[int] = []  # one entry a copy made
+_old: list[str] = []  # copies to drop
 
 
 def copy_name() -> str:
@@ -89,11 +90,12 @@ def _build(server: psycopg.Connection[Any], name: str) -> None:
 
 
 def make_copy() -> None:
-    """Make a new database for this process from the template, use it, and drop the one used so far.
+    """Make a new database for this process from the template and use it.
 
-    Each copy has a name of its own, so that ending the sessions of an old copy can never meet one of the new.
+    Copies used before are dropped once nobody is connected to them: a thread of the live server or a process that a
+    test started may still be, and ending its session in the middle of the run has met the next test's own.
     """
-    old = copy_name()
+    _old.append(copy_name())
     _copies.append(len(_copies))
     name = copy_name()
     for alias in connections:
@@ -104,8 +106,16 @@ def make_copy() -> None:
                 sql.Identifier(name), sql.Identifier(template_name())
             )
         )
+        _drop_deserted(server)
     use(name)
-    _drop(old)
+
+
+def _drop_deserted(server: psycopg.Connection[Any]) -> None:
+    rows = server.execute("SELECT DISTINCT datname FROM pg_stat_activity WHERE datname = ANY(%s)", [_old]).fetchall()
+    busy = {row[0] for row in rows}
+    for name in [name for name in _old if name not in busy]:
+        server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+        _old.remove(name)
 
 
 def _drop(name: str) -> None:
@@ -126,6 +136,7 @@ def _end_own_sessions(name: str) -> None:
 
 
 def drop_copy() -> None:
-    """Drop this process's database."""
+    """Drop this process's databases."""
     use("postgres")
-    _drop(copy_name())
+    for name in [*_old, copy_name()]:
+        _drop(name)
