@@ -119,6 +119,11 @@ def make_environment(root: Path) -> None:
     (root / ".venv" / ".installed-requirements.txt").write_text(f"{digest} {version}", encoding="ascii")
 
 
+def _hear_hangup() -> None:
+    """Undo what a run under nohup hands down: the launcher keeps an ignored signal ignored, as it should."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Start:
     """One start of the launcher in the background."""
 
@@ -135,6 +140,7 @@ class Start:
                 env={**base, "PORT": str(port), **environ},
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                preexec_fn=_hear_hangup,
             )
         Start.running.append(self)
 
