@@ -6,6 +6,7 @@ application's role, which tests run as, may not TRUNCATE (architecture rule 8).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from functools import cache
@@ -47,6 +48,18 @@ def use(name: str) -> None:
         connections[alias].close()
         connections[alias].settings_dict["NAME"] = name
         settings.DATABASES[alias]["NAME"] = name
+
+
+def keep_up() -> None:
+    """Point connections that were made for an earlier copy at the present one.
+
+    While a browser driver's event loop runs in this thread, Django keeps another set of connections for it than
+    without (asgiref's Local), so a copy made under the one is news to the other.
+    """
+    for alias in connections:
+        if connections[alias].settings_dict["NAME"] != settings.DATABASES[alias]["NAME"]:
+            connections[alias].close()
+            connections[alias].settings_dict["NAME"] = settings.DATABASES[alias]["NAME"]
 
 
 def owner_connection() -> psycopg.Connection[Any]:
@@ -114,8 +127,9 @@ def _drop_deserted(server: psycopg.Connection[Any]) -> None:
     rows = server.execute("SELECT DISTINCT datname FROM pg_stat_activity WHERE datname = ANY(%s)", [_old]).fetchall()
     busy = {row[0] for row in rows}
     for name in [name for name in _old if name not in busy]:
-        server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-        _old.remove(name)
+        with contextlib.suppress(psycopg.errors.ObjectInUse):  # somebody came back: next time
+            server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+            _old.remove(name)
 
 
 def _drop(name: str) -> None:

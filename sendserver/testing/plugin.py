@@ -25,6 +25,13 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
         databases.drop_copy()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> None:
+    """Before a test meets the database, let its connections know the present copy."""
+    if fixturedef.argname == "_django_db_helper":
+        databases.keep_up()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _copies_instead_of_flushes() -> Iterator[None]:
     """After a test that committed, throw the copy away; Django's own way would need TRUNCATE."""
