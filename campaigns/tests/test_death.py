@@ -212,7 +212,7 @@ def test_doubt_is_resent_by_order_only(
     assert AuditEntry.objects.filter(action="delivery.resent", actor_uid=alice.user.uid).count() == 1
 
 
-def _until(condition: Any, seconds: float = 15.0) -> None:
+def _until(condition: Any, seconds: float = 60.0) -> None:
     import time
 
     end = time.monotonic() + seconds
