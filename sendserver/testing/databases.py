@@ -57,7 +57,7 @@ def keep_up() -> None:
     without (asgiref's Local), so a copy made under the one is news to the other.
     """
     for alias in connections:
-        if connections[alias].settings_dict["NAME"] != settings.DATABASES[alias]["NAME"]:
+        if not connections[alias].in_atomic_block:
             connections[alias].close()
             connections[alias].settings_dict["NAME"] = settings.DATABASES[alias]["NAME"]
 
