@@ -25,6 +25,7 @@ from compliance.suppression import live_suppression_sql
 from sendserver.lib import clock
 from sendserver.lib.states import TransitionRefusedError
 
+SMALLEST_CHUNK: Final = 10  # people; an audience of more than this goes over both relays
 LATE_AFTER: Final = timedelta(hours=6)  # a start missed by more waits for a person (offers age; restored copies wake)
 _LOCK: Final = 7_316_304
 
@@ -114,11 +115,17 @@ def _write_deliveries(campaign: Campaign) -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
+def chunk_size(mailable: int) -> int:
+    """Return how many people make a chunk: half a small audience, so that both relays serve it."""
+    most: int = settings.SENDING["chunk_size"]
+    return min(most, max(SMALLEST_CHUNK, (mailable + 1) // 2))
+
+
 def _write_chunks(campaign: Campaign, mailable: int) -> None:
     values = {
         "campaign": campaign.pk,
         "organization": campaign.organization_id,
-        "size": settings.SENDING["chunk_size"],
+        "size": chunk_size(mailable),
         "mailable": mailable,
         "relays": list(KEYS),
     }

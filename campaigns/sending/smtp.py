@@ -127,6 +127,7 @@ class _Wire(asyncio.Protocol):
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None  # nothing is left to abort
         self.fail(f"connection lost{f' ({exc})' if exc else ''}")
 
     def pause_writing(self) -> None:
@@ -246,12 +247,13 @@ class SmtpConnection:
         old = cast(_Wire, self._wire)
         if old.replies or not old.parser.is_idle:  # RFC 3207 section 6: what came in the clear is not to be trusted
             raise self._dead(Phase.TLS, "data before the handshake", fault=True)
+        if old.transport is None:
+            raise self._dead(Phase.TLS, old.failure)
         wire = _Wire()
-        transport = cast(asyncio.Transport, old.transport)
         try:
             async with asyncio.timeout(self.timeouts.connect):
                 secured = await asyncio.get_running_loop().start_tls(
-                    transport, wire, context, server_hostname=self.relay.host
+                    old.transport, wire, context, server_hostname=self.relay.host
                 )
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             raise self._dead(Phase.TLS, f"TLS: {error}", fault=isinstance(error, ssl.SSLError)) from error

@@ -82,7 +82,7 @@ def _worker(pair: Pair, var: Path, broker: str) -> subprocess.Popen[bytes]:
         "DEBUG": "off",
     }
     words = ["-A", "sendserver.celery", "worker", "-Q", "relay-1", "--pool", "solo", "--without-gossip"]
-    command = [sys.executable, "-m", "celery", *words, "--without-mingle", "-l", "WARNING"]
+    command = [sys.executable, "-m", "celery", *words, "--without-mingle", "-l", "INFO"]
     return subprocess.Popen(command, cwd=ROOT, env=environment)
 
 
@@ -95,7 +95,7 @@ def test_sigterm_ends_a_workers_slice_with_nothing_in_doubt(
     Chunk.objects.update(relay="relay-1")
     broker = urlunsplit(urlsplit(live_settings.REDIS_URL)._replace(path="/11"))
     process = _worker(pair, tmp_path, broker)
-    pokes = Celery(broker=broker)
+    pokes = Celery(broker=broker, set_as_current=False)
     pokes.conf.broker_transport_options = live_settings.CELERY_BROKER_TRANSPORT_OPTIONS
     try:
         pokes.send_task("campaigns.run_lane", ["relay-1"], queue="relay-1", ignore_result=True)

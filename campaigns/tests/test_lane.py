@@ -295,6 +295,7 @@ def test_an_unsubscribe_spares_somebody_still_queued(
     settings.SENDING = {**settings.SENDING, "connections": 1, "chunk_size": 60}
     pair[0].delay = 0.05
     campaign = planned(larkfield, 60)
+    Chunk.objects.update(relay="relay-1")
     last = Delivery.objects.get(seq=60)
     thread = _in_thread(deliver.run_lane, "relay-1")
     _until(lambda: len(pair[0].accepted) > 2)
@@ -356,6 +357,7 @@ def test_an_unwritable_message_fails_alone_and_many_pause(
 ) -> None:
     settings.SENDING = {**settings.SENDING, "connections": 1, "chunk_size": 200}
     campaign = planned(larkfield, 200, subject="News for {{ first_name }}")
+    Chunk.objects.update(relay="relay-1")
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE campaigns_delivery"

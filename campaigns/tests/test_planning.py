@@ -97,6 +97,30 @@ def test_chunks_cover_every_number_once_and_alternate(larkfield: Organization, s
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("people", "chunks"),
+    [
+        (1, [(1, 1, "relay-1")]),
+        (10, [(1, 10, "relay-1")]),
+        (11, [(1, 10, "relay-1"), (11, 11, "relay-2")]),
+        (31, [(1, 16, "relay-1"), (17, 31, "relay-2")]),
+    ],
+)
+def test_a_small_audience_goes_over_both_relays(
+    larkfield: Organization, people: int, chunks: list[tuple[int, int, str]]
+) -> None:
+    world = make_world(larkfield, 0)
+    crowd(world, people)
+    planning.plan(frozen(world))
+    assert list(Chunk.objects.order_by("first_seq").values_list("first_seq", "last_seq", "relay")) == chunks
+
+
+@pytest.mark.parametrize(("mailable", "size"), [(1, 10), (20, 10), (21, 11), (999, 500), (1000, 500), (10**6, 500)])
+def test_chunk_size(mailable: int, size: int) -> None:
+    assert planning.chunk_size(mailable) == size
+
+
+@pytest.mark.django_db
 def test_nobody_to_mail_is_an_end(larkfield: Organization) -> None:
     world = make_world(larkfield, 0)
     add_person(world, "ada@reader.example", basis="")

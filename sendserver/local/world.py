@@ -82,7 +82,6 @@ def environment(config: Config, services: "Services", local: LocalPorts) -> dict
         for name, host, port in zip(RELAYS, RELAY_NAMES, local.relays, strict=True):
             made[name] = f"smtp://127.0.0.1:{port}?name={host}"
         made.update(OPERATOR)
-        made["SENDING_CHUNK_SIZE"] = "50"  # a newcomer's few hundred people still go over both relays
         made["DNS_SERVERS"] = ",".join(f"127.0.0.1:{port}" for port in local.dns)
     chosen = {name: given.get(name) or value for name, value in made.items() if given.get(name) or value}
     switches = {"LOCAL_WORLD": "on" if is_local(given) else "off", "DEBUG": "off"}

@@ -235,7 +235,8 @@ class ScriptedRelay:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for session in self.sessions:
-            session.writer.transport.abort()
+            with contextlib.suppress(AttributeError):  # asyncio before 3.11.4: a TLS transport that was closed twice
+                session.writer.transport.abort()
         await asyncio.sleep(0)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
