@@ -96,7 +96,8 @@ def make(server: Postgres, *, durable: bool) -> None:
             return
     except PermissionError as error:
         raise LauncherError(_not_ours(server)) from error
-    shutil.rmtree(server.data, ignore_errors=True)  # a first start that was cut off
+    for unfinished in (_draft(server), server.data):  # a first start that was cut off
+        shutil.rmtree(unfinished, ignore_errors=True)
     folder = server.data.parent
     folder.mkdir(mode=0o700, exist_ok=True)
     if server.user:
@@ -131,12 +132,28 @@ def _initdb(server: Postgres, folder: Path, *, durable: bool) -> None:
     finally:
         password_file.unlink(missing_ok=True)
     if answer.returncode != 0:
-        shutil.rmtree(server.data, ignore_errors=True)
+        shutil.rmtree(_draft(server), ignore_errors=True)
         raise ServiceError(f"PostgreSQL could not make its data in {server.data}:\n{answer.stdout.strip()[-1500:]}")
+    _draft(server).rename(server.data)
+    _sync(folder)
+
+
+def _draft(server: Postgres) -> Path:
+    """Return where initdb works: it writes PG_VERSION early, so what it has not ended must not look like data."""
+    return server.data.with_name("data.draft")
+
+
+def _sync(folder: Path) -> None:
+    """Make the new name last through a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _initdb_arguments(server: Postgres, *, durable: bool) -> list[str]:
-    arguments = [str(server.programs / "initdb"), "-D", str(server.data), "-U", SUPERUSER]
+    arguments = [str(server.programs / "initdb"), "-D", str(_draft(server)), "-U", SUPERUSER]
     arguments += ["--encoding=UTF8", "--auth=scram-sha-256"]
     if server.major >= BUILTIN_LOCALE_SINCE:
         arguments += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]

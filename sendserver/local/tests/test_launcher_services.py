@@ -5,6 +5,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -165,6 +166,23 @@ def test_first_start_that_was_cut_off_is_made_anew(place: Path) -> None:
     assert (server.data / "PG_VERSION").exists()
     assert not (server.data / "half").exists()
     assert not (server.data.parent / "password").exists()
+
+
+def test_start_killed_while_postgres_made_its_data_harms_nothing(place: Path) -> None:
+    folder = postgres.find(place).data.parent
+    code = (
+        "import pathlib, sys; from sendserver.local import services;"
+        " services.start_services(pathlib.Path(sys.argv[1]), durable=False)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(place)], start_new_session=True) as first:
+        while not list(folder.glob("*/PG_VERSION")):  # initdb writes it early
+            assert first.poll() is None
+            time.sleep(0.001)
+        first.kill()
+
+    services.start_services(place, durable=False).stop()
+
+    assert [path.name for path in folder.iterdir() if path.is_dir()] == ["data"]
 
 
 def test_postgres_never_runs_as_root(tmp_path: Path) -> None:
