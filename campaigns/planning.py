@@ -122,7 +122,7 @@ def chunk_size(mailable: int) -> int:
 
 
 def _write_chunks(campaign: Campaign, mailable: int) -> None:
-    values = {
+    values: dict[str, int | list[str]] = {
         "campaign": campaign.pk,
         "organization": campaign.organization_id,
         "size": chunk_size(mailable),

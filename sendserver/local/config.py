@@ -72,7 +72,7 @@ def prepare_var(config: Config) -> None:
         if var != config.root / "var" and var.is_dir() and any(var.iterdir()) and not (var / MARKER).exists():
             raise LauncherError(f"VAR_DIR {var} holds files that are not Sendserver's. Name an empty or a new folder.")
         var.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
-        for name in ("log", "run"):
+        for name in ("log", "run", "static"):  # WhiteNoise warns of a missing static
             (var / name).mkdir(mode=0o700, exist_ok=True)
         (var / MARKER).touch()
         (var / "log" / ".writable").touch()

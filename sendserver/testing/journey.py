@@ -21,7 +21,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from sendserver.local.mailstore import KEYS, Reader, path_of
-from sendserver.testing.browser import HEIGHT, WIDTHS, chromium_path
+from sendserver.testing.browser import HEIGHT, LOOKS, WIDTHS, chromium_path
 from sendserver.testing.journey_parts import totp
 
 PATIENCE = 15_000  # milliseconds for one page or field
@@ -58,14 +58,16 @@ class Walker:
         self.count = before
 
     def see(self, title: str) -> None:
-        """Note a screen that was reached and save its picture at both widths."""
+        """Note a screen that was reached and save its picture at both widths, light and dark."""
         self.count.screens.append(title)
         self.shot += 1
         self.page.wait_for_load_state()
         stem = f"{self.name}-{self.shot:02}-{re.sub('[^a-z0-9]+', '-', title.lower()).strip('-')}"
-        for width, pixels in WIDTHS.items():
-            self.page.set_viewport_size({"width": pixels, "height": HEIGHT})
-            self.page.screenshot(path=self.folder / f"{stem}-{width}.png", full_page=True)
+        for width, scheme in LOOKS:
+            self.page.set_viewport_size({"width": WIDTHS[width], "height": HEIGHT})
+            self.page.emulate_media(color_scheme=scheme)
+            self.page.screenshot(path=self.folder / f"{stem}-{width}-{scheme}.png", full_page=True)
+        self.page.emulate_media(color_scheme="light")
         self.page.set_viewport_size({"width": WIDTHS["desktop"], "height": HEIGHT})
         print(f"  {self.name}: {title}  ({self.page.url.removeprefix(self.base)})", flush=True)
 
