@@ -248,7 +248,7 @@ FAULTS: tuple[Fault, ...] = (
         "accounts/organizations.py",
         "if not others.exclude(pk=member.pk).exists():",
         "if False:",
-        ("accounts/tests/test_views.py",),
+        ("accounts/tests/test_team.py::test_the_last_owner_stays",),
     ),
     Fault(
         "unsubscribe-by-looking",
