@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from html import escape
 from typing import Any, Final
@@ -69,6 +69,8 @@ class Place:
     def write(self, values: Values) -> str:
         """Return the value, escaped for its place; RenderError when it may not stand there."""
         value = self.slot.value(values)
+        if value.isalnum() and self.context in ("text", "html"):
+            return value  # a letter or a digit is neither a control nor a mark of HTML
         if CONTROLS.search(value):
             raise RenderError(self.slot.field, "control character")
         if self.context == "text":
@@ -82,12 +84,37 @@ class Place:
 
 @dataclass(frozen=True)
 class Fork:
-    """A compiled condition: arms of (test, pieces)."""
+    """A compiled condition: arms of (test, segment)."""
 
-    arms: tuple[tuple[Test, tuple[Compiled, ...]], ...]
+    arms: tuple[tuple[Test, Segment], ...]
+
+    def write(self, values: Values, known: list[bytes | None]) -> bytes:
+        """Return the bytes of the first arm whose test holds."""
+        for test, segment in self.arms:
+            if test.holds(values):
+                return segment.write(values, known)
+        return b""
 
 
-Compiled = bytes | Place | Fork
+@dataclass(frozen=True)
+class Segment:
+    """Encoded pieces with gaps. A place that occurs twice has one `number`: its value is encoded once a recipient."""
+
+    pieces: tuple[bytes, ...]
+    places: tuple[tuple[int, int, Place], ...]  # where among the pieces, number, place
+    forks: tuple[tuple[int, Fork], ...]
+
+    def write(self, values: Values, known: list[bytes | None]) -> bytes:
+        """Return the bytes for one recipient; `known` keeps what was encoded, by number."""
+        pieces = list(self.pieces)
+        for index, number, place in self.places:
+            found = known[number]
+            if found is None:
+                found = known[number] = encode(place.write(values))
+            pieces[index] = found
+        for index, fork in self.forks:
+            pieces[index] = fork.write(values, known)
+        return b"".join(pieces)
 
 
 @dataclass(frozen=True)
@@ -99,7 +126,8 @@ class CompiledMessage:
     subject_program: Program
     html_program: Program
     text_program: Program
-    pieces: tuple[Compiled, ...]
+    skeleton: Segment
+    places: int  # how many different ones
 
     def subject(self, values: Values) -> str:
         """Return the subject for one recipient; RenderError when a value carries a line break or another control."""
@@ -110,7 +138,7 @@ class CompiledMessage:
 
     def body(self, values: Values) -> bytes:
         """Return the whole multipart/alternative body: CRLF lines, quoted-printable parts, closing boundary."""
-        return b"".join(_assemble(self.pieces, values, {}))
+        return self.skeleton.write(values, [None] * self.places)
 
     def html(self, values: Values) -> str:
         """Return the HTML part as the recipient sees it, for previews and checks."""
@@ -139,6 +167,7 @@ def compile_message(content: MessageContent) -> CompiledMessage:
     columns = dict(content.columns)
     html = merge.rename(merge.parse(content.html, fields), columns)
     text = merge.rename(merge.parse(content.text, fields), columns)
+    numbers: dict[Place, int] = {}
     boundary = "=_b1_" + hashlib.blake2s(content.html.encode(), digest_size=8, person=b"boundary").hexdigest()
     return CompiledMessage(
         content=content,
@@ -146,18 +175,58 @@ def compile_message(content: MessageContent) -> CompiledMessage:
         subject_program=merge.rename(merge.parse(content.subject, content.fields), columns),
         html_program=html,
         text_program=text,
-        pieces=tuple(_multipart(boundary, text, html)),
+        skeleton=_multipart(boundary, text, html, numbers),
+        places=len(numbers),
     )
 
 
-def _multipart(boundary: str, text: Program, html: Program) -> Iterator[Compiled]:
-    """Yield the pieces of RFC 2046 section 5.1.4: plain text first, HTML last; "=_" occurs in no encoded part."""
+def _multipart(boundary: str, text: Program, html: Program, numbers: dict[Place, int]) -> Segment:
+    """Compile RFC 2046 section 5.1.4: plain text first, HTML last; "=_" occurs in no encoded part."""
+    builder = _Builder(numbers)
     for kind, program in (("plain", text), ("html", html)):
         head = f"--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\n"
-        yield (head + "Content-Transfer-Encoding: quoted-printable\r\n\r\n").encode()
-        yield from _compile(program, _Tail(is_html=kind == "html"))
-        yield b"\r\n"
-    yield f"--{boundary}--\r\n".encode()
+        builder.add((head + "Content-Transfer-Encoding: quoted-printable\r\n\r\n").encode())
+        builder.compile(program, _Tail(is_html=kind == "html"))
+        builder.add(b"\r\n")
+    builder.add(f"--{boundary}--\r\n".encode())
+    return builder.segment()
+
+
+class _Builder:
+    """Gathers the pieces of one segment; neighbouring literals become one."""
+
+    def __init__(self, numbers: dict[Place, int]) -> None:
+        self.numbers = numbers
+        self.pieces: list[bytes] = []
+        self.places: list[tuple[int, int, Place]] = []
+        self.forks: list[tuple[int, Fork]] = []
+        self.is_open = False  # the last piece is a literal that more may join
+
+    def add(self, literal: bytes) -> None:
+        if self.is_open:
+            self.pieces[-1] += literal
+        else:
+            self.pieces.append(literal)
+        self.is_open = True
+
+    def compile(self, program: Program, tail: _Tail) -> _Builder:
+        for piece in program:
+            if isinstance(piece, str):
+                tail.read(piece)
+                self.add(encode(piece))
+                continue
+            index, self.is_open = len(self.pieces), False
+            self.pieces.append(b"")
+            if isinstance(piece, Branch):
+                arms = ((test, _Builder(self.numbers).compile(arm, tail).segment()) for test, arm in piece.arms)
+                self.forks.append((index, Fork(tuple(arms))))
+            else:
+                place = Place(piece, tail.context())
+                self.places.append((index, self.numbers.setdefault(place, len(self.numbers)), place))
+        return self
+
+    def segment(self) -> Segment:
+        return Segment(tuple(self.pieces), tuple(self.places), tuple(self.forks))
 
 
 class _Tail:
@@ -177,32 +246,6 @@ class _Tail:
         before = (inside["double"] or inside["single"] or "") if inside else ""
         self.seen += "0"  # the value itself: whatever follows is no longer the beginning of the address
         return "html" if inside is None else "query" if before else "url"
-
-
-def _compile(program: Program, tail: _Tail) -> Iterator[Compiled]:
-    for piece in program:
-        if isinstance(piece, str):
-            tail.read(piece)
-            yield encode(piece)
-        elif isinstance(piece, Branch):
-            yield Fork(tuple((test, tuple(_compile(pieces, tail))) for test, pieces in piece.arms))
-        else:
-            yield Place(piece, tail.context())
-
-
-def _assemble(pieces: tuple[Compiled, ...], values: Values, known: dict[Place, bytes]) -> Iterator[bytes]:
-    for piece in pieces:
-        if isinstance(piece, bytes):
-            yield piece
-        elif isinstance(piece, Place):
-            if piece not in known:
-                known[piece] = encode(piece.write(values))
-            yield known[piece]
-        else:
-            for test, arm in piece.arms:
-                if test.holds(values):
-                    yield from _assemble(arm, values, known)
-                    break
 
 
 def _plain(program: Program, values: Values, *, is_html: bool) -> str:

@@ -8,6 +8,7 @@ their own relaxed canonical form (RFC 6376 section 3.4.4); each piece begins at 
 from __future__ import annotations
 
 import re
+from binascii import b2a_qp
 from typing import Final
 
 LINE: Final = 75  # characters before the "=" of a soft break; 76 with it
@@ -15,12 +16,17 @@ SOFT: Final = b"=\r\n"
 CRLF: Final = b"\r\n"
 PLAIN: Final = frozenset(range(33, 127)) - {ord("=")}
 _SAFE: Final = re.compile(r"(?!\.)(?!From )[!-<>-~]+(?: [!-<>-~]+)*")
+_SIMPLE: Final = re.compile(r"(?!\.|From )[^\s.](?:[^\s]| (?=[^\s]))*")  # one line, no blank that would be encoded
 
 
 def encode(text: str) -> bytes:
     """Return `text` as a piece; newlines become hard breaks, and the piece ends at the start of a line."""
     if len(text) < LINE and _SAFE.fullmatch(text):
         return text.encode() + SOFT
+    if len(text) < LINE and _SIMPLE.fullmatch(text):
+        short = b2a_qp(text.encode())
+        if len(short) <= LINE and b"\n" not in short:
+            return short + SOFT
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     hard = b"".join(_line(line.encode()) + CRLF for line in lines[:-1])
     last = _line(lines[-1].encode())

@@ -6,11 +6,11 @@ repaired silently: a control character in a value, a bare CR or LF or a line bey
 
 from __future__ import annotations
 
+import base64
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from email.header import Header
 from email.utils import formataddr, formatdate
 from typing import Final, Protocol
 
@@ -22,11 +22,13 @@ from campaigns.sending import dkim
 from campaigns.sending.smtp import Envelope
 from compliance import policy
 
-_GUARD: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)|\x00")  # rules 3.6: the cause of message smuggling
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _NAME_NOISE: Final = re.compile(r'[@<>"\\,;:()\[\]]')
-_LONG_LINE: Final = re.compile(rb"[^\r\n]{%d,}" % (policy.LINE_MAX + 1))
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9 '_-]+")  # needs no quotes, RFC 5322 section 3.2.3
 NAME_MAX: Final = 78
+HEADER_LINE: Final = 76  # RFC 2047 section 2 for lines with encoded words; kept for all
+_BLANKS_AND_WORD: Final = re.compile(r" *[^ ]+| +$")
+_WORD: Final = "=?utf-8?b?{}?="
 
 
 class Compiled(Protocol):
@@ -130,6 +132,8 @@ def mailbox(name: str, address: str) -> str:
     """Return one mailbox, the name quoted or as RFC 2047 words."""
     if _CONTROLS.search(name + address):
         raise RenderError("name", "control character in a header")
+    if _PLAIN_NAME.fullmatch(name):
+        return f"{name} <{address}>"
     if name.isascii():
         return formataddr((name, address))
     return f"{encoded('From', name)} <{address}>"
@@ -139,9 +143,40 @@ def encoded(header: str, text: str) -> str:
     """Return text for a header: as it is when ASCII, else RFC 2047 words that split between characters."""
     if _CONTROLS.search(text):
         raise RenderError(header.lower(), "control character in a header")
-    plain = text.isascii() and "=?" not in text
-    coded = Header(text, "us-ascii" if plain else "utf-8", maxlinelen=76, header_name=header)
-    return coded.encode(linesep="\r\n").replace("\n\t", "\n ")
+    room = HEADER_LINE - len(header) - 2
+    if not text.isascii() or "=?" in text:
+        return "\r\n ".join(_words(text, room))
+    return text if len(text) <= room else _folded(text, room)
+
+
+def _words(text: str, room: int) -> Iterator[str]:
+    """Yield base64 words of whole characters, the first at most `room` characters long (RFC 2047 section 5)."""
+    octets, most = b"", _octets_in(room)
+    for char in text:
+        more = char.encode()
+        if octets and len(octets) + len(more) > most:
+            yield _WORD.format(base64.b64encode(octets).decode())
+            octets, most = b"", _octets_in(HEADER_LINE - 1)
+        octets += more
+    yield _WORD.format(base64.b64encode(octets).decode())
+
+
+def _octets_in(room: int) -> int:
+    return max(0, room - len(_WORD) + 2) // 4 * 3
+
+
+def _folded(text: str, room: int) -> str:
+    """Return ASCII text on lines of at most `room` characters, broken in front of blanks (RFC 5322 section 2.2.3).
+
+    A break stands only where something else than blanks follows: a line of blanks alone would be obsolete syntax.
+    """
+    lines, line = [], ""
+    for word in _BLANKS_AND_WORD.findall(text):
+        if line and len(line) + len(word) > room and word.strip():
+            lines.append(line)
+            line, room = "", HEADER_LINE
+        line += word
+    return "\r\n".join([*lines, line])
 
 
 def _phrase(name: str) -> str:
@@ -156,10 +191,14 @@ def _block(headers: list[tuple[str, str]]) -> bytes:
 
 
 def _check(message: bytes) -> None:
-    """Look at the exact bytes once more: refuse, never repair."""
-    if _GUARD.search(message):
+    """Look at the exact bytes once more: refuse, never repair (rules 3.6: a bare CR or LF is how mail is smuggled)."""
+    lines = message.count(b"\r\n")
+    if lines != message.count(b"\n") or lines != message.count(b"\r") or b"\0" in message:
         raise RenderError("message", "a bare CR, LF or NUL")
-    if _LONG_LINE.search(message):
-        raise RenderError("message", "a line beyond 998 octets")
     if len(message) > policy.MSG_MAX_KB * 1024:
         raise RenderError("message", f"larger than {policy.MSG_MAX_KB} KB")
+    start, end = 0, len(message)
+    while end - start > policy.LINE_MAX:  # from each line's end look as far as the next may be away
+        start = message.rfind(b"\n", start, start + policy.LINE_MAX + 2) + 1
+        if not start:
+            raise RenderError("message", "a line beyond 998 octets")

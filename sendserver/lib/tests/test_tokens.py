@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import string
 
 import pytest
@@ -55,3 +56,8 @@ def test_old_keys_open_and_the_first_one_seals(settings: object) -> None:
     assert open_token(Purpose.DELIVERY, old) == 7
     assert seal(Purpose.DELIVERY, 7).startswith("k2")
     assert tokens.seal(Purpose.DELIVERY, 7) != old
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_the_alphabet_is_that_of_rfc_4648(block: bytes) -> None:
+    assert tokens._written(block) == base64.b32encode(block).decode().rstrip("=").lower()
