@@ -85,7 +85,8 @@ _LISTS = Section(
         Rule(
             "2.1",
             "Prohibited lists",
-            "Four kinds of list may not be used, in whole or in part. A customer found sending to one is blocked.",
+            "Four kinds of list may not be used, in whole or in part. Mail to them is spam. A customer found sending "
+            "it is blocked.",
             terms=(
                 ("Purchased", "Bought once, from anyone, at any price, including as part of a company."),
                 ("Rented", "Used for a fee or a favour while someone else keeps it."),
@@ -140,14 +141,14 @@ _LAW = Section(
         ),
         Rule(
             "3.3",
-            "Directive 2000/31/EC (electronic commerce)",
+            "Directive 2000/31/EC (Directive on electronic commerce)",
             "Of the European Parliament and of the Council, 8 June 2000, on legal aspects of information society "
             "services, in particular electronic commerce, in the Internal Market. Commercial mail is recognisable as "
             "such, says on whose behalf it comes, and respects opt-out registers.",
         ),
         Rule(
             "3.4",
-            "Directive 2002/58/EC (privacy and electronic communications)",
+            "Directive 2002/58/EC (Directive on privacy and electronic communications)",
             "Of the European Parliament and of the Council, 12 July 2002, concerning the processing of personal data "
             "and the protection of privacy in the electronic communications sector. Consent before marketing mail, a "
             "valid address for saying stop, and no hidden tracking of the reader’s device.",
@@ -216,7 +217,7 @@ _SERVERS = Section(
         ),
         Rule(
             "5.2",
-            "For providers, reputation and blocklist services",
+            "For providers, reputation, blocklist and anti-spam services",
             "Questions about our sending infrastructure reach a person by e-mail.",
             extra="contact",
         ),
@@ -300,13 +301,15 @@ _COMPLAINTS = Section(
             "{APPEAL_SUSPENDED_BD} working days while suspended.",
         ),
     ),
+    lead="We take several steps to keep abuse to a minimum. Every customer is verified before sending (rule 6.1), and "
+    "whoever suspects a sender can tell us.",
 )
 
 SECTIONS: Final = (_SPAM, _LISTS, _LAW, _MESSAGE, _SERVERS, _BEFORE, _COMPLAINTS)
 INTRODUCTION: Final = (
-    "Everyone who sends through {platform} agrees to this policy. Whether it was broken is "
-    "decided by {platform}, at its "
-    "own discretion and always with written reasons. We can then warn, suspend or block the sender."
+    "Use of {platform} is subject to this policy, and everyone who sends agrees to it. Whether it was broken, at any "
+    "time, is decided by {platform} in its sole discretion, and always with written reasons. We can then warn, suspend "
+    "or block the sender in the use of our services."
 )
 
 
