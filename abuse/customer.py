@@ -83,7 +83,7 @@ def standing_page(organization: Organization) -> dict[str, Any]:
         "granted": granted,
         "used": _used_today(organization),
         "decision": decision,
-        "statement": _statement_rows(decision) if decision else [],
+        "statement": statement_rows(decision) if decision else [],
         "strikes": strikes.live(organization),
         "history": _history(organization),
         "appeal": Appeal.objects.filter(decision=decision).first() if decision else None,
@@ -177,7 +177,8 @@ def clean_campaigns(organization: Organization) -> int:
     return sum(judge(counts).level == Level.FINE and not counts.complaints for counts in counted.values())
 
 
-def _statement_rows(decision: Decision) -> list[tuple[str, str]]:
+def statement_rows(decision: Decision) -> list[tuple[str, str]]:
+    """Return the statement of reasons as questions with their answers."""
     said = decision.statement
 
     def joined(*names: str) -> str:

@@ -34,6 +34,16 @@ ENTRY_MARKS: Final = {
     CaseEntry.Kind.LETTER: ("", "mail"),
 }
 
+EVENT_SOURCES: Final = {
+    "smtp": "Refused while we handed it over",
+    "dsn": "By a bounce message",
+    "arf": "By a feedback loop",
+    "one_click": "By one click in the mail program",
+    "page": "On our page",
+    "mailto": "By mail",
+    "abuse_form": "By the abuse form",
+}
+
 
 @dataclass
 class Evidence:
@@ -211,7 +221,15 @@ def _timeline(case: Case, deliveries: dict[int, Delivery]) -> list[dict[str, Any
     for event in Event.objects.filter(delivery_id__in=shown).exclude(kind=EventKind.CLICKED).order_by("-pk")[:SHOWN]:
         who = masked(deliveries[event.delivery_id or 0].address)
         title = f"{event.get_kind_display()}: {who}"
-        lines.append({"title": title, "text": event.source, "at": event.at, "kind": "", "mark": "no"})
+        lines.append(
+            {
+                "title": title,
+                "text": EVENT_SOURCES.get(event.source, event.source),
+                "at": event.at,
+                "kind": "",
+                "mark": "no",
+            }
+        )
     return sorted(lines, key=lambda line: line["at"], reverse=True)
 
 

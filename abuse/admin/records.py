@@ -7,11 +7,13 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from abuse import intake
 from abuse.admin.base import ReadOnlyAdmin
+from abuse.customer import statement_rows
 from abuse.models import Complaint, Decision
 
 
@@ -34,17 +36,26 @@ class CaseFilter(admin.SimpleListFilter):
 class ComplaintAdmin(ReadOnlyAdmin):
     """Reports as they came in."""
 
-    list_display = ("reference", "kind", "source", "grade", "organization", "case", "received_at")
+    list_display = ("what", "source", "grade", "organization", "case", "received_at")
     list_filter = (CaseFilter, "grade", "kind", "source")
     search_fields = ("reference", "organization__name", "case__reference")
     search_help_text = "Reference, organization"
     ordering = ("-pk",)
     list_select_related = ("organization", "case")
+    list_title = "Reports"
+    list_intro = "What people and mailbox providers told us, the newest first."
     fields = (
         "reference", "kind", "source", "grade", "organization", "case", "received_at", "stopped_at", "withdrawn_at",
         "reporter_name", "reporter_email", "share_identity", "never_platform", "network", "text", "signs", "pasted",
     )  # fmt: skip
     readonly_fields = ("signs", "pasted")
+
+    @admin.display(description="what", ordering="kind")
+    def what(self, complaint: Complaint) -> SafeString:
+        """Name the report by what is wrong, with its reference."""
+        return format_html(
+            "{}<br><span class='muted small fw-4'>{}</span>", complaint.get_kind_display(), complaint.reference
+        )
 
     @admin.display(description="signs found")
     def signs(self, complaint: Complaint) -> str:
@@ -76,6 +87,6 @@ class DecisionAdmin(ReadOnlyAdmin):
     readonly_fields = ("said",)
 
     @admin.display(description="statement of reasons")
-    def said(self, decision: Decision) -> str:
-        """List the statement."""
-        return "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in decision.statement.items())
+    def said(self, decision: Decision) -> SafeString:
+        """Show the statement as the customer reads it."""
+        return render_to_string("components/answers.html", {"rows": statement_rows(decision), "classes": ""})

@@ -12,6 +12,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
 _FACET = re.compile(r"(?P<label>.*) \((?P<count>\d+|-)\)", re.DOTALL)
+_YES_NO = re.compile(r'<img src="[^"]*" alt="(True|False|None)">')
+_WORDS = {"True": "Yes", "False": "No", "None": "Not said"}
 _CELL = re.compile(r"<(?P<tag>td|th)(?P<attrs>[^>]*)>")
 
 
@@ -37,6 +39,14 @@ def labelled_cells(cells: Iterable[Any], headers: Iterable[Mapping[str, Any]]) -
     """
     rows = (_labelled(str(cell), str(header["text"])) for cell, header in zip(cells, headers, strict=False))
     return mark_safe("".join(rows))
+
+
+@register.filter
+def worded(contents: Any) -> Any:
+    """Write Django's green tick and red cross as words; red is kept for what is stopped or broken."""
+    if not isinstance(contents, SafeString):
+        return contents
+    return mark_safe(_YES_NO.sub(lambda match: _WORDS[match[1]], contents))  # escaped already; words replace a picture
 
 
 def _labelled(cell: str, name: str) -> str:

@@ -276,3 +276,30 @@ def test_unmatched_reports_are_found(administrator: Persona) -> None:
     )
     page = administrator.client.get(reverse("admin:abuse_complaint_changelist"), {"case_is": "none"}).content.decode()
     assert complaint.reference in page
+
+
+def test_records_are_written_in_words(administrator: Persona, ruth: Persona, larkfield: Organization) -> None:
+    """24 hours and the zone; yes and no; the statement as the customer reads it; names for actors."""
+    case = make.case_of(larkfield)
+    decision = decide(case, ruth.user, DecisionKind.WARN)
+    complaint = case.complaints.get()
+    get = administrator.client.get
+    report = get(reverse("admin:abuse_complaint_change", args=[complaint.pk])).content.decode()
+    assert f"{complaint.received_at:%H:%M} UTC" in report
+    assert "icon-no" not in report
+    assert '<dt>Share identity</dt><dd class="wrap-any">No</dd>' in report
+    shown = get(reverse("admin:abuse_decision_change", args=[decision.pk])).content.decode()
+    assert "<dt>Not content?</dt>" in shown
+    log = get(reverse("admin:accounts_auditentry_changelist")).content.decode()
+    assert ruth.user.get_full_name() in log
+
+
+def test_an_organization_leads_to_its_records(administrator: Persona, larkfield: Organization) -> None:
+    case = make.case_of(larkfield)
+    page = administrator.client.get(reverse("admin:accounts_organization_change", args=[larkfield.pk]))
+    links = re.findall(r'href="(/staff/[^"]+[?&]q=[^"]+|/staff/[^"]+\?is=[^"]+)"', page.content.decode())
+    assert len(links) == 7
+    for link in links:
+        assert administrator.client.get(link.replace("&amp;", "&")).status_code == 200, link
+    cases_link = next(link for link in links if "/case/" in link).replace("&amp;", "&")
+    assert case.reference in administrator.client.get(cases_link).content.decode()

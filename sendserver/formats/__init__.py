@@ -1,0 +1,1 @@
+"""Formats of our own, found by `FORMAT_MODULE_PATH`."""
