@@ -20,13 +20,19 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from accounts import audit, review, verification
 from accounts.errors import AccountsError
 from accounts.forms.review import ReviewForm
-from accounts.models import User, Verification, VerificationState
+from accounts.models import Standing, User, Verification, VerificationState
+from sendserver.lib import clock
 from sendserver.lib.states import TransitionRefusedError
+from sendserver.lib.tags import standing_tag, tag
+from sendserver.lib.words import duration
+from sendserver.staff.cells import promise, waiting_first
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -51,9 +57,13 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 class VerificationAdmin(ReadOnlyAdmin):
     """The queue of new customers, the oldest promise first, and the page to decide one."""
 
-    list_display = ("organization", "state", "submitted_at", "promised_until", "requested_allowance", "decided_by")
-    list_filter = ("state",)
+    list_display = ("what", "of", "promise", "joined", "decided_by")
+    list_filter = (
+        waiting_first(VerificationState, VerificationState.SUBMITTED, hidden=(VerificationState.COLLECTING,)),
+    )
+    list_intro = "The oldest promise first."
     search_fields = ("organization__name", "organization__profile__legal_name")
+    search_help_text = "Organization, legal name"
     list_select_related = ("organization", "decided_by")
     ordering = ("promised_until", "pk")
     show_facets = admin.ShowFacets.ALWAYS
@@ -62,6 +72,30 @@ class VerificationAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Verification]:
         """Leave out what was never handed in."""
         return super().get_queryset(request).exclude(state=VerificationState.COLLECTING)
+
+    @admin.display(description="what")
+    def what(self, row: Verification) -> SafeString:
+        """Say what is asked for, with the reference."""
+        is_new = row.organization.standing == Standing.UNVERIFIED
+        title = "New customer" if is_new else f"{row.requested_allowance:,} a day"
+        return format_html("{}<br><span class='muted small fw-4'>Verification {}</span>", title, row.reference)
+
+    @admin.display(description="organization", ordering="organization__name")
+    def of(self, row: Verification) -> SafeString:
+        """Name the organization with its standing."""
+        return format_html("<span>{}<br>{}</span>", row.organization.name, standing_tag(row.organization.standing))
+
+    @admin.display(description="promise ends", ordering="promised_until")
+    def promise(self, row: Verification) -> SafeString:
+        """Draw the time left, or the state of what does not wait for staff."""
+        if row.state == VerificationState.SUBMITTED and row.promised_until:
+            return promise(row.promised_until)
+        return tag(row.get_state_display())
+
+    @admin.display(description="joined", ordering="organization__created_at")
+    def joined(self, row: Verification) -> str:
+        """Say how long the organization has been here."""
+        return f"{duration((clock.now() - row.organization.created_at).total_seconds())} ago"
 
     def get_urls(self) -> list[URLPattern]:
         """Add the two posts of the decide panel."""
@@ -91,6 +125,7 @@ class VerificationAdmin(ReadOnlyAdmin):
             "form": form,
             "letters": review.letters_for(row),
             "may_decide": self._may(request),
+            **_neighbours(row),
         }
 
     def _may(self, request: HttpRequest) -> bool:
@@ -136,6 +171,21 @@ class VerificationAdmin(ReadOnlyAdmin):
         if not self._may(request):
             raise PermissionDenied
         return get_object_or_404(self.get_queryset(request).select_related("organization"), pk=pk)
+
+
+def _neighbours(row: Verification) -> dict[str, Any]:
+    """Return place, previous and next among the reviews that wait, for the line above the page."""
+    waiting = Verification.objects.filter(state=VerificationState.SUBMITTED).order_by("promised_until", "pk")
+    queue = list(waiting.values_list("pk", flat=True)[:500])
+    if row.pk not in queue:
+        return {"queue_length": len(queue), "next_pk": queue[0] if queue else None}
+    place = queue.index(row.pk)
+    return {
+        "queue_place": place + 1,
+        "queue_length": len(queue),
+        "previous_pk": queue[place - 1] if place else None,
+        "next_pk": queue[place + 1] if place + 1 < len(queue) else None,
+    }
 
 
 def _next_url() -> str:

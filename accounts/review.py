@@ -38,6 +38,16 @@ WORDS = {
     "verification.opened": "Opened by staff",
 }
 
+MARKS = {
+    "organization.founded": "people",
+    "documents.accepted": "file",
+    "domain.added": "globe",
+    "domain.verified": "globe",
+    "verification.submitted": "send",
+    "verification.questions": "mail",
+    "verification.opened": "eye",
+}
+
 
 @dataclass(frozen=True)
 class Line:
@@ -154,9 +164,20 @@ def _history(row: Verification) -> list[dict[str, Any]]:
             "title": WORDS[entry.action],
             "at": entry.at,
             "text": " ".join(part for part in (people.get(entry.actor_uid, ""), entry.reason) if part),
-            "mark": "check",
+            "mark": MARKS.get(entry.action, "check"),
         }
-        for entry in entries
+        for entry in _without_repeats(entries)
+    ]
+
+
+def _without_repeats(entries: list[AuditEntry]) -> list[AuditEntry]:
+    """Keep the newest of openings by one person in a row; the audit log keeps them all."""
+    return [
+        entry
+        for newer, entry in zip([None, *entries], entries, strict=False)
+        if newer is None
+        or entry.action != "verification.opened"
+        or (newer.action, newer.actor_uid) != (entry.action, entry.actor_uid)
     ]
 
 

@@ -25,6 +25,7 @@ from campaigns.models import Campaign, CampaignState, Snapshot
 from campaigns.proposals import draft_urls, example_values
 from campaigns.views.edit import PREVIEW_CSP
 from sendserver.lib.states import TransitionRefusedError
+from sendserver.staff.cells import waiting_first
 
 
 class AnswerForm(forms.Form):
@@ -48,13 +49,15 @@ class CampaignAdmin(admin.ModelAdmin):
     """The queue of held campaigns; campaigns of every other state can be looked up."""
 
     list_display = ("name", "organization", "state", "scheduled_at", "approved_by")
-    list_filter = ("state",)
+    list_filter = (waiting_first(CampaignState, CampaignState.HELD, hidden=(CampaignState.DRAFT,)),)
     search_fields = ("name", "subject", "organization__name", "uid")
     list_select_related = ("organization", "approved_by")
     ordering = ("-state", "pk")
     show_full_result_count = False
     show_facets = admin.ShowFacets.ALLOW
     list_title = "Held campaigns"
+    list_intro = "Stopped by a check until somebody has read them."
+    search_help_text = "Name, subject, organization"
     change_form_template = "admin/campaigns/campaign/change_form.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -78,11 +81,8 @@ class CampaignAdmin(admin.ModelAdmin):
         return self.has_view_permission(request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
-        """Show held campaigns unless another state is asked for; drafts are the customer's own business."""
-        rows = super().get_queryset(request).exclude(state=CampaignState.DRAFT)
-        is_list = request.resolver_match and request.resolver_match.url_name == "campaigns_campaign_changelist"
-        asked = any(name.startswith("state") for name in request.GET) or request.GET.get("q")
-        return rows.filter(state=CampaignState.HELD) if is_list and not asked else rows
+        """Leave drafts out: they are the customer's own business."""
+        return super().get_queryset(request).exclude(state=CampaignState.DRAFT)
 
     def get_urls(self) -> list[URLPattern]:
         """Add the answer and the fenced-in preview."""

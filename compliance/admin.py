@@ -21,6 +21,7 @@ from compliance.imports import fixes
 from compliance.imports.scan import counts_of
 from compliance.imports.staff import decide_held
 from compliance.models import Attestation, Contact, ImportJob, ImportState, Suppression
+from sendserver.staff.cells import waiting_first
 
 SAMPLE = 25  # rows shown to staff
 
@@ -46,12 +47,15 @@ class ImportJobAdmin(admin.ModelAdmin):
     """Uploads, those that wait first."""
 
     list_display = ("file_name", "organization", "contact_list", "state", "row_count", "created_at", "finished_at")
-    list_filter = ("state", "kind")
+    list_filter = (waiting_first(ImportState, ImportState.HELD), "kind")
     search_fields = ("file_name", "organization__name", "uid")
     list_select_related = ("organization", "contact_list")
     ordering = ("finished_at", "pk")
     show_facets = admin.ShowFacets.ALWAYS
     show_full_result_count = False
+    list_title = "Risky uploads"
+    list_intro = "Their people are mailed only after a look."
+    search_help_text = "File, organization"
     change_form_template = "admin/compliance/importjob/change_form.html"
     fields: ClassVar = ["file_name"]
 

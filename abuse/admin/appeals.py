@@ -15,6 +15,7 @@ from abuse.admin.base import ReadOnlyAdmin, actor_of, key_in
 from abuse.admin.forms import ReasonForm
 from abuse.errors import AbuseError
 from abuse.models import Appeal
+from sendserver.staff.cells import waiting_first
 
 
 @admin.register(Appeal)
@@ -22,7 +23,7 @@ class AppealAdmin(ReadOnlyAdmin):
     """Appeals, the oldest promise first."""
 
     list_display = ("decision", "organization", "ground", "promised_until", "state", "decided_by")
-    list_filter = ("state", "ground")
+    list_filter = (waiting_first(Appeal.State, Appeal.State.OPEN), "ground")
     search_fields = ("decision__reference", "organization__name")
     search_help_text = "Reference, organization"
     ordering = ("state", "promised_until")

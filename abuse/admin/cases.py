@@ -25,7 +25,8 @@ from campaigns.models import Campaign
 from sendserver.lib import clock
 from sendserver.lib.states import TransitionRefusedError
 from sendserver.lib.tags import standing_tag, tag
-from sendserver.lib.words import duration, typed
+from sendserver.lib.words import typed
+from sendserver.staff.cells import promise
 
 # A sender's own message, shown to staff: no script, no form, no picture from elsewhere, sealed off from this site.
 MESSAGE_CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'self'"
@@ -35,10 +36,7 @@ def promise_tag(case: Case) -> SafeString:
     """Draw the time left of a promise."""
     if case.state == CaseState.DECIDED:
         return tag("decided", "ok", "check")
-    left = (case.promised_until - clock.now()).total_seconds()
-    if left < 0:
-        return tag(f"missed by {duration(-left)}", "bad", "clock")
-    return tag(duration(left), "bad" if left < 2 * 3600 else "warn" if left < 8 * 3600 else "", "clock")
+    return promise(case.promised_until)
 
 
 @admin.register(Case)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import timedelta
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -55,6 +56,35 @@ def test_the_queue_shows_the_oldest_promise_first(moderator: Persona, review: Ve
     page = moderator.client.get("/staff/accounts/verification/").content.decode()
     assert "Hollin Hill Pottery" in page
     assert "Not yet" not in page
+
+
+def test_the_queue_opens_with_what_waits_and_searches_everything(moderator: Persona, review: Verification) -> None:
+    """A decided one stands behind its state, or is found by name."""
+    queue = "/staff/accounts/verification/"
+    assert review.reference in moderator.client.get(queue).content.decode()
+    Verification.objects.filter(pk=review.pk).update(state="approved")
+    assert review.reference not in moderator.client.get(queue).content.decode()
+    for way in ("?is=approved", "?is=all", "?q=Hollin"):
+        assert review.reference in moderator.client.get(queue + way).content.decode(), way
+
+
+def test_the_page_says_its_place_in_the_queue(moderator: Persona, review: Verification) -> None:
+    """And leads to its neighbours."""
+    later = Organization.objects.create(name="Later", standing="unverified")
+    until = review.promised_until + timedelta(hours=1) if review.promised_until else None
+    following = Verification.objects.create(organization=later, state="submitted", promised_until=until)
+    page = moderator.client.get(page_of(review)).content.decode()
+    assert "1 of 2, oldest promise first" in page
+    assert page_of(following) in page
+    assert "2 of 2, oldest promise first" in moderator.client.get(page_of(following)).content.decode()
+
+
+def test_opening_a_page_again_adds_one_line_to_its_history(moderator: Persona, review: Verification) -> None:
+    """The audit log keeps every opening."""
+    for _ in range(3):
+        page = moderator.client.get(page_of(review)).content.decode()
+    assert page.count("Opened by staff") == 1
+    assert AuditEntry.objects.filter(action="verification.opened").count() == 3
 
 
 def test_the_page_claims_nothing_that_was_not_looked_up(moderator: Persona, review: Verification) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from django.core.cache import cache
 from django.urls import NoReverseMatch, reverse
 
-from abuse.cases import holder
+from abuse.cases import PROVEN, holder
 from abuse.models import Appeal, Case, CaseState, Complaint
 from accounts.models import Organization, User, Verification, VerificationState
 from accounts.policy import REVIEW_BUSINESS_DAYS
@@ -94,10 +94,18 @@ def _cases() -> Iterable[Waiting]:
             f"Case {case.reference}",
             case.organization,
             case.promised_until,
-            f"{'Urgent, ' if case.urgent else ''}{case.get_state_display().lower()}",
+            _signals(case, reports),
             holder(case),
             address("admin:abuse_case_change", case.pk),
         )
+
+
+def _signals(case: Case, reports: list[Complaint]) -> str:
+    """Say what stands out: how pressing, how sure, and whose turn it is when it is not ours."""
+    proven = sum(row.grade in PROVEN for row in reports)
+    sure = f"{proven} proven" if proven else "nothing proven" if reports else ""
+    turn = "" if case.state == CaseState.OPEN else case.get_state_display().lower()
+    return ", ".join(part for part in ("urgent" if case.urgent else "", sure, turn) if part) or "no report"
 
 
 def _verifications() -> Iterable[Waiting]:
