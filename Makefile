@@ -5,7 +5,7 @@ PYTHON ?= python3
 # -E: a PYTHONPATH or PYTHONHOME of the caller is for another project.
 LOCAL = @$(PYTHON) -E -m sendserver.local
 
-.PHONY: run reset test check manage mutants
+.PHONY: run reset test check manage mutants torture
 
 run:
 	$(LOCAL) run
@@ -24,3 +24,7 @@ manage:
 
 mutants:
 	$(LOCAL) mutants $(ARGS)
+
+# SEEDS=n rounds a fault, FAULTS=1,6,21 for some faults only.
+torture:
+	$(LOCAL) torture

@@ -23,6 +23,7 @@ usage: python3 -m sendserver.local COMMAND
   test     install what tests need and run them; further arguments go to pytest   (BROWSER=no)
   check    lint, format, types, floors, migrations, deployment settings
   mutants  plant the named faults one by one and see that a test catches each
+  torture  the fault table of sending against real processes      (SEEDS=n, FAULTS=1,6,21)
   manage   run a management command in the environment of the portal
 """
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -161,6 +162,14 @@ def mutants(settings: Config, arguments: list[str]) -> int:
     return _call([str(settings.python), "-m", "sendserver.testing.mutants", *arguments], settings)
 
 
+def torture(settings: Config, arguments: list[str]) -> int:
+    """Run the fault table of sending; one JSON line a fault."""
+    _refuse_arguments("torture", arguments)
+    config.prepare_var(settings)
+    enter_environment(settings, "torture", arguments, for_tests=True)
+    return _call([str(settings.python), "-m", "sendserver.testing.torture"], settings)
+
+
 def manage(settings: Config, arguments: list[str]) -> int:
     """Run a management command as the running portal would; without one, with the keys alone."""
     config.prepare_var(settings)
@@ -199,4 +208,5 @@ COMMANDS: dict[str, Callable[[Config, list[str]], int]] = {
     "check": check,
     "manage": manage,
     "mutants": mutants,
+    "torture": torture,
 }

@@ -1,0 +1,241 @@
+"""Rows 20 to 25 and 39: broker, database, disk, clock; what the product keeps its knowledge in."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import psycopg
+import redis
+from django.conf import settings
+from django.db import connections
+from psycopg import sql
+
+from campaigns.models import Brake
+from campaigns.sending.poke import poke
+from sendserver.testing import databases
+from sendserver.testing.relay import Phase, ScriptedRelay, reply
+from sendserver.testing.torture.arena import KEYS, Arena, Told
+from sendserver.testing.torture.child import Failpoint
+from sendserver.testing.torture.oracle import Cut
+
+RETURN_SECONDS = 90.0  # within which a lane goes on once the broker is back (row 20)
+
+
+def broker_gone(here: Arena, told: Told, seed: int) -> Told:
+    """Row 20: the broker is flushed, restarted, or away for ten minutes (scaled); beat's pokes bring work back."""
+    here.plan(300, delay=0.03)
+    here.celery()
+    here.poke()
+    here.until(lambda: here.taken > here.chance.randint(3, 30))
+    kind = ("away", "flushed", "restarted")[(seed - 1) % 3]
+    told.hits = int(0 < here.taken < 300)
+    if kind == "flushed":
+        redis.Redis.from_url(settings.REDIS_URL).flushall()
+    else:
+        here.machine.kill("valkey")
+        time.sleep(600 * here.scale.factor if kind == "away" else 0.2)
+        here.machine.start("valkey")
+    before = here.taken
+    told.claim(
+        before == 300 or here.until(lambda: here.taken > before, RETURN_SECONDS),
+        f"no progress within {RETURN_SECONDS:g} s after the broker's return ({kind})",
+    )
+    here.settle(told)
+    return told
+
+
+def told_twice(here: Arena, told: Told, seed: int) -> Told:
+    """Row 21: every poke comes many times, un-acked ones again after a second; two workers serve each relay."""
+    here.plan(200)
+    impatient = {"visibility_timeout": 1, "unacked_restore_interval": 1}
+    for key in (*KEYS, *KEYS):
+        here.worker(key, broker=impatient)
+    here.poke(5)
+    while here.taken < 150 and here.until(lambda: here.taken, 30):
+        keys = [key for key in KEYS for _ in range(3)]
+        here.chance.shuffle(keys)
+        for key in keys:
+            poke(key)
+        time.sleep(0.1)
+    here.until(lambda: len(_slices(here)) > 20)
+    here.settle(told)
+    told.hits = sum(word == "busy" for word in _slices(here)) + max(0, len(_slices(here)) - 4)
+    return told
+
+
+def _slices(here: Arena) -> list[str]:
+    path = here.folder / "slices"
+    return [line.split()[1] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def database_gone(here: Arena, told: Told, seed: int) -> Told:
+    """Row 22: the database restarts, is killed, or its answer to the commit of a 250 is lost."""
+    here.plan(160, delay=0.03)
+    kind = ("killed", "restarted", "answer lost", "sessions ended")[(seed - 1) % 4]
+    told.incidents = 2
+    if kind == "answer lost":
+        point = here.chance.choice(("before the flush", "behind the flush"))
+        here.lane("relay-1", failpoint=Failpoint(point, here.chance.randint(1, 2), "fail"))
+        here.lane("relay-2")
+        told.hits = int(here.until(lambda: "torture: the answer" in here.tail()))
+        here.settle(told)
+        return told
+    here.lanes()
+    here.until(lambda: here.taken > here.chance.randint(5, 60))
+    time.sleep(here.chance.uniform(0, 0.4))
+    told.hits = int(0 < here.taken < 160)
+    if kind == "sessions ended":
+        _end_sessions(here)
+    else:
+        _close()
+        (here.machine.kill if kind == "killed" else here.machine.stop)("postgres")
+        time.sleep(here.chance.uniform(0, 1.0))
+        here.machine.start("postgres")
+    here.settle(told)
+    return told
+
+
+def _end_sessions(here: Arena) -> None:
+    with psycopg.connect(here.machine.services.superuser_url, autocommit=True) as server:
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+            [settings.DATABASES["default"]["NAME"]],
+        )
+    _close()
+
+
+def _close() -> None:
+    for alias in connections:
+        connections[alias].close()
+
+
+def failed_over(here: Arena, told: Told, seed: int) -> Told:
+    """Row 23: the database dies, a standby that lacks the last commits is promoted; the lanes live through it."""
+    here.plan(300, delay=0.2)
+    _close()
+    here.machine.copy_standby()
+    here.lanes()
+    here.until(lambda: here.taken > here.chance.randint(20, 100))
+    told.hits = here.taken
+    _close()
+    here.machine.fail_over()
+    told.cuts.append(Cut(time.monotonic(), 0.0))
+    return _waits_for_a_person(here, told)
+
+
+def restored(here: Arena, told: Told, seed: int) -> Told:
+    """Row 39: yesterday's backup is put in the database's place; nothing leaves before somebody has looked."""
+    here.plan(300, delay=0.1)
+    lanes = here.lanes()
+    here.until(lambda: here.taken > here.chance.randint(10, 40))
+    for one in lanes:
+        one.end()
+    backup, known = _copy_of(here), _remembered(here)
+    before = here.taken
+    lanes = here.lanes()
+    here.until(lambda: _remembered(here) > known + 10)  # the host has seen what the backup has not
+    for one in lanes:
+        (one.kill if seed % 2 else one.end)()
+    told.hits = here.taken - before
+    _close()
+    databases.use(backup)
+    told.cuts.append(Cut(time.monotonic(), 0.0))
+    here.lanes()
+    return _waits_for_a_person(here, told)
+
+
+def _waits_for_a_person(here: Arena, told: Told) -> Told:
+    """See that a brake comes on and that nothing leaves; what a person decides then is no part of the round."""
+    brake = Brake.objects.filter(kind=Brake.Kind.EPOCH, lifted_at=None)
+    told.claim(here.until(brake.exists), "no brake is on")
+    time.sleep(1.5)
+    here.end_children()
+    here.asked(here.campaign.refresh_from_db)
+    told.lost_ledger, told.ends = True, frozenset({"sending"})
+    told.doubt = 2 * int(str(here.sending["connections"]))  # on the wire when it happened
+    return told
+
+
+def _remembered(here: Arena) -> int:
+    """Return the highest outcome that this round's host remembers (campaigns.sending.epoch)."""
+    return int(json.loads((here.folder / "journal" / "epoch.json").read_text())["numbers"][0])
+
+
+def _copy_of(here: Arena) -> str:
+    name = f"{settings.DATABASES['default']['NAME']}_backup"
+    _copy(here, str(settings.DATABASES["default"]["NAME"]), name)
+    return name
+
+
+def _copy(here: Arena, source: str, target: str) -> None:
+    _end_sessions(here)
+    with databases.owner_connection() as server:
+        server.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(target), sql.Identifier(source)
+            )
+        )
+
+
+def disk_full(here: Arena, told: Told, seed: int) -> Told:
+    """Row 24: the journal's disk is full, or the log's: without a journal nothing is sent, without a log all is."""
+    here.plan()
+    here.all_over("relay-1")
+    if seed % 2:
+        limit = here.chance.randint(600, 9000)
+        one = here.lane(file_limit=limit)
+        told.hits = int(here.until(lambda: _is_full(here, limit)))
+        time.sleep(0.5)  # what is on the wire is answered
+        told.doubt = int(str(here.sending["connections"]))  # answers that could not be kept, one a connection
+        stuck = here.taken
+        time.sleep(1.0)
+        told.claim(0 < stuck < 120 and here.taken == stuck, "it sent without a journal")
+        one.end()
+    else:
+        here.lane(log="/dev/full", failpoint=Failpoint("before the flush", 2, "fail"))
+        told.hits = int(here.until(lambda: here.taken > 0))
+        told.incidents = 1
+    here.lanes()
+    here.settle(told)
+    return told
+
+
+def _is_full(here: Arena, limit: int) -> bool:
+    sizes = [path.stat().st_size for path in (here.folder / "journal").glob("*.journal")]
+    return any(size >= limit for size in sizes)
+
+
+def clock_jumps(here: Arena, told: Told, seed: int) -> Told:
+    """Row 25: a worker's wall clock jumps an hour forward or back; leases and waits go by the database's clock."""
+    here.plan()
+    for relay in here.relays:
+        known: set[str] = set()
+        _greylist_some(relay, known)
+    jump = 3600.0 if seed % 2 else -3600.0
+    for key in KEYS:
+        here.lane(key, clock_jump=jump, clock_jump_after=here.chance.uniform(0.1, 0.6))
+    here.settle(told)
+    told.hits = int(bool(here.taken))
+    gaps = _gaps(here)
+    told.claim(bool(gaps), "nobody was greylisted")
+    told.claim(min(gaps, default=0.0) >= 300 * here.scale.factor, f"a retry came after {min(gaps, default=0):.2f} s")
+    told.claim(max(gaps, default=0.0) < 3000, "a retry came an hour late")
+    return told
+
+
+def _greylist_some(relay: ScriptedRelay, known: set[str]) -> None:
+    def is_new(session: object) -> bool:
+        address = str(getattr(session, "recipient", ""))
+        if int(address[6:].partition("@")[0]) % 5 or address in known:
+            return False
+        known.add(address)
+        return True
+
+    relay.on(Phase.RCPT, reply("450 4.7.1 greylisted"), when=is_new)
+
+
+def _gaps(here: Arena) -> list[float]:
+    refused = {line.recipient: line.at for line in here.log if line.reply.startswith("450")}
+    taken = {line.recipient: line.at for line in here.log if line.phase == "dot" and line.reply.startswith("2")}
+    return [taken[who] - at for who, at in refused.items() if who in taken]
