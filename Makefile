@@ -5,7 +5,7 @@ PYTHON ?= python3
 # -E: a PYTHONPATH or PYTHONHOME of the caller is for another project.
 LOCAL = @$(PYTHON) -E -m sendserver.local
 
-.PHONY: run reset test check manage mutants torture
+.PHONY: run reset test check manage mutants torture bench bench-full
 
 run:
 	$(LOCAL) run
@@ -24,6 +24,12 @@ manage:
 
 mutants:
 	$(LOCAL) mutants $(ARGS)
+
+bench:
+	$(LOCAL) bench $(ARGS)
+
+bench-full:
+	$(LOCAL) bench --full $(ARGS)
 
 # SEEDS=n rounds a fault, FAULTS=1,6,21 for some faults only.
 torture:

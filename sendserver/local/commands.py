@@ -24,6 +24,7 @@ usage: python3 -m sendserver.local COMMAND
   check    lint, format, types, floors, migrations, deployment settings
   mutants  plant the named faults one by one and see that a test catches each
   torture  the fault table of sending against real processes      (SEEDS=n, FAULTS=1,6,21)
+  bench    measure how fast the lanes send; --full for all of it (docs/benchmarks.md)
   manage   run a management command in the environment of the portal
 """
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -162,6 +163,15 @@ def mutants(settings: Config, arguments: list[str]) -> int:
     return _call([str(settings.python), "-m", "sendserver.testing.mutants", *arguments], settings)
 
 
+def bench(settings: Config, arguments: list[str]) -> int:
+    """Measure how fast the lanes send; 1 when a bound was missed, 2 when Postfix's test programs cannot be had."""
+    config.prepare_var(settings)
+    enter_environment(settings, "bench", arguments)
+    from sendserver.local import benching
+
+    return benching.run(settings, arguments, _call)
+
+
 def torture(settings: Config, arguments: list[str]) -> int:
     """Run the fault table of sending; one JSON line a fault."""
     _refuse_arguments("torture", arguments)
@@ -209,4 +219,5 @@ COMMANDS: dict[str, Callable[[Config, list[str]], int]] = {
     "manage": manage,
     "mutants": mutants,
     "torture": torture,
+    "bench": bench,
 }
