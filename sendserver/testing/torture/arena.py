@@ -69,7 +69,7 @@ class Child:
     """A process that may be killed."""
 
     def __init__(self, name: str, target: Callable[..., None], *arguments: object) -> None:
-        self.name = name
+        self.name, self._told = name, False
         self.process = _fork.Process(target=target, args=arguments, name=name)
         self.process.start()
 
@@ -98,10 +98,16 @@ class Child:
         self.process.join(seconds)
         return self.process.exitcode
 
+    def tell(self) -> None:
+        """Ask it to end, once: a second SIGTERM would mean hurry to Celery."""
+        if not self._told:
+            self._told = True
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGTERM)
+
     def end(self) -> int | None:
         """Ask it to end, and make it."""
-        self.signal(signal.SIGCONT)
-        self.signal(signal.SIGTERM)
+        self.tell()
         code = self.wait(20)
         if code is None:
             self.kill()
@@ -249,7 +255,9 @@ class Arena:
         return not open_now and not Chunk.objects.filter(state=Chunk.State.LEASED).exists()
 
     def end_children(self) -> None:
-        """End every process of this round."""
+        """End every process of this round, all told before any is waited for."""
+        for one in self.children:
+            one.tell()
         while self.children:
             self.children.pop().end()
 

@@ -8,6 +8,8 @@ import time
 import traceback
 from collections.abc import Sequence
 
+from django.conf import settings
+
 from sendserver.testing import databases
 from sendserver.testing.torture import books, oracle, report
 from sendserver.testing.torture.arena import Arena, Told, arena, warm_up
@@ -18,16 +20,13 @@ from sendserver.testing.torture.services import Machine
 
 
 def run(machine: Machine, seeds: int, chosen: Sequence[int]) -> int:
-    """Run `seeds` rounds of each chosen row, all rows without a choice; return 1 when one is not ok."""
-    unknown = set(chosen) - {row.number for row in ROWS}
-    if unknown:
-        print(f"No such fault: {sorted(unknown)}", file=sys.stderr)
-        return 2
+    """Run `seeds` rounds of each chosen row; return 1 when one is not ok."""
     warm_up()
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # nobody's real password
     databases.ensure_template()
     sound = True
     for row in ROWS:
-        if not chosen or row.number in chosen:
+        if row.number in chosen:
             line = report.line(row.number, row.name, rounds(machine, row, seeds), missing=row.missing)
             print(report.as_json(line), flush=True)
             sound = sound and bool(line["ok"])
