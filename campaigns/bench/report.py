@@ -61,9 +61,11 @@ def json_lines(figures: Sequence[Figure]) -> list[str]:
     return [json.dumps(figure.as_json()) for figure in figures]
 
 
-def verdict(figures: Sequence[Figure], names: Sequence[str], *, share: float) -> tuple[list[str], int]:
-    """Return what to say at the end, and the exit code: 1 when a must was missed or a figure is lacking."""
-    wrong = missed(figures, names, share=share)
+def verdict(
+    figures: Sequence[Figure], names: Sequence[str], *, share: float, failed: Sequence[str] = ()
+) -> tuple[list[str], int]:
+    """Return what to say at the end, and the exit code: 1 when a must was missed, a figure is lacking or `failed`."""
+    wrong = [*failed, *missed(figures, names, share=share)]
     if wrong:
         return [f"MISSED: {line}" for line in wrong], 1
     return ["Every bound is kept."], 0

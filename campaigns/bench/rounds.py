@@ -29,6 +29,11 @@ class Counts:
     naive: int
     tls: int
 
+    def words(self) -> str:
+        """Return how many messages each run has."""
+        fewer = "" if self.product == self.all else f", product {self.product} (fewer, to keep the time)"
+        return f"messages a run {self.all}{fewer}, signed {self.rsa}, naive {self.naive}, TLS and plain {self.tls}"
+
 
 @dataclass(frozen=True)
 class Round:
@@ -78,6 +83,7 @@ class Arena:
     samples: Mapping[str, Sample]
     say: Say
     used: dict[str, list[Run]] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)  # in words: what makes the whole run worthless
 
     def product(self, content: Content, setup: str, people: int) -> Run:
         """Plan a new campaign and send it through one setup's lanes."""

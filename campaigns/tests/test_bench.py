@@ -216,6 +216,11 @@ def test_a_figure_that_was_not_measured_is_a_miss() -> None:
     assert report.verdict(found, musts.NAMES_FULL, share=1.0) == (["MISSED: send_vs_naive_3k was not measured"], 1)
 
 
+def test_a_run_without_enough_rounds_does_not_count() -> None:
+    said, code = report.verdict(kept(), musts.NAMES_FULL, share=1.0, failed=["3k: too few rounds count"])
+    assert (said, code) == (["MISSED: 3k: too few rounds count"], 1)
+
+
 def test_table_names_the_missed() -> None:
     lines = report.table(kept(send_vs_naive_3k=1.0), share=1.0)
     assert [line for line in lines if "MISSED" in line] == [
