@@ -16,11 +16,28 @@ ANSWERS = [
     (Answer.REFUSE.value, "Refuse | With the reason and a second look"),
 ]
 
+KEYS = {Answer.APPROVE.value: "a", Answer.ASK.value: "q", Answer.REFUSE.value: "r"}
+BUTTONS = {
+    Answer.APPROVE.value: "Approve and send the letter",
+    Answer.ASK.value: "Ask and send the letter",
+    Answer.REFUSE.value: "Refuse and send the letter",
+}
+
+
+class AnswerChoices(forms.RadioSelect):
+    """Radio buttons that carry their key and the words of the button they lead to."""
+
+    def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Add the data attributes that the staff script reads."""
+        option = super().create_option(name, value, *args, **kwargs)
+        option["attrs"] |= {"data-key": KEYS[str(value)], "data-button": BUTTONS[str(value)]}
+        return option
+
 
 class ReviewForm(forms.Form):
     """Answer, allowance, words for the customer, conditions."""
 
-    answer = forms.ChoiceField(label="Decision", choices=ANSWERS, widget=forms.RadioSelect)
+    answer = forms.ChoiceField(label="Decision", choices=ANSWERS, widget=AnswerChoices)
     allowance = forms.TypedChoiceField(
         label="Allowance",
         choices=[(step, f"{step:,} a day") for step in policy.ALLOWANCE_CHOICES],

@@ -314,3 +314,12 @@ def test_denied_is_used_by_the_review(review: Verification) -> None:
     """The owner's address counts too."""
     denylist.deny(DenyEntry.Kind.ADDRESS, "nell@hollin.example", reason="blocked")
     assert verification.denied(review.organization) == ["owner’s address"]
+
+
+def test_each_answer_has_its_key_and_its_button(moderator: Persona, review: Verification) -> None:
+    """The script names the button after the answer; without it the button keeps its own words."""
+    page = moderator.client.get(page_of(review)).content.decode()
+    for key, words in (("a", "Approve"), ("q", "Ask"), ("r", "Refuse")):
+        assert f'data-key="{key}"' in page
+        assert f'data-button="{words} and send the letter"' in page
+    assert "Decide and send the letter" in page

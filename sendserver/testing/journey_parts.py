@@ -114,12 +114,12 @@ def approve(walker: Walker, story: Story) -> None:
     sign_in(walker, "mona@sendserver.example", mona["password"], mona["totp_secret"])
     walker.go("/staff/accounts/verification/")
     walker.see("Verification queue")
-    walker.page.locator("a", has_text=f"Kestrel Books {story.tag}").first.click()
+    walker.page.locator("tr", has_text=f"Kestrel Books {story.tag}").locator("a").first.click()
     walker.see("One verification")
     walker.choose("answer", "approve")
     walker.choose("allowance", "500")
     walker.fill(reason="The register entry, the website and the sign-up page agree.")
-    walker.press("Decide and send")
+    walker.press("Approve and send")
     walker.see("Approved")
 
 

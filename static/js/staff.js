@@ -36,12 +36,21 @@
     }
   });
 
+  function name(button) {
+    button.textContent = keysAreOff() ? "Switch keys on" : "Switch keys off";
+  }
+
+  document.querySelectorAll("[data-keys-switch]").forEach(function (button) {
+    button.hidden = false;
+    name(button);
+  });
+
   document.addEventListener("click", function (event) {
     var button = event.target.closest("[data-keys-switch]");
     if (!button) return;
     try {
       localStorage.setItem("keys", keysAreOff() ? "on" : "off");
-      button.textContent = keysAreOff() ? "Switch keys on" : "Switch keys off";
+      name(button);
     } catch (error) {
       button.textContent = "This browser keeps no choice";
     }
