@@ -54,7 +54,9 @@ class ComplaintAdmin(ReadOnlyAdmin):
     def what(self, complaint: Complaint) -> SafeString:
         """Name the report by what is wrong, with its reference."""
         return format_html(
-            "{}<br><span class='muted small fw-4 text-nowrap'>{}</span>", complaint.get_kind_display(), complaint.reference
+            "{}<br><span class='muted small fw-4 text-nowrap'>{}</span>",
+            complaint.get_kind_display(),
+            complaint.reference,
         )
 
     @admin.display(description="signs found")

@@ -52,6 +52,15 @@
     if (disabled) event.preventDefault();
   });
 
+  /* Escape closes an open menu and goes back to what opened it. */
+  document.addEventListener("keydown", function (event) {
+    if (event.key !== "Escape") return;
+    var menu = event.target.closest(".only-m[open], .s-mob > details[open], .s-switch[open]");
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+
   /* A second press of a form's button must not send it twice; the server refuses doubles as well. */
   document.addEventListener("submit", function (event) {
     var button = event.submitter;
