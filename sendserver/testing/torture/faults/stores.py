@@ -15,10 +15,16 @@ from campaigns.models import Brake
 from campaigns.sending.poke import poke
 from sendserver.testing import databases
 from sendserver.testing.relay import Phase, ScriptedRelay, reply
-from sendserver.testing.torture.arena import KEYS, Arena, Told
+from sendserver.testing.torture.arena import KEYS, PEOPLE, Arena, Told
 from sendserver.testing.torture.child import Failpoint
 from sendserver.testing.torture.oracle import Cut
 
+_FULL = """
+CREATE FUNCTION torture_full() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER torture_full BEFORE INSERT ON campaigns_outcome FOR EACH ROW EXECUTE FUNCTION torture_full();
+"""
+_ROOM_AGAIN = "DROP TRIGGER torture_full ON campaigns_outcome; DROP FUNCTION torture_full()"
 RETURN_SECONDS = 90.0  # within which a lane goes on once the broker is back (row 20)
 
 
@@ -179,26 +185,56 @@ def _copy(here: Arena, source: str, target: str) -> None:
 
 
 def disk_full(here: Arena, told: Told, seed: int) -> Told:
-    """Row 24: the journal's disk is full, or the log's: without a journal nothing is sent, without a log all is."""
-    here.plan()
+    """Row 24: full is the disk of the journal, of the log, or of the database."""
+    here.plan(delay=0.05)
     here.all_over("relay-1")
-    if seed % 2:
-        limit = here.chance.randint(600, 9000)
-        one = here.lane(file_limit=limit)
-        told.hits = int(here.until(lambda: _is_full(here, limit)))
-        time.sleep(0.5)  # what is on the wire is answered
-        told.doubt = int(str(here.sending["connections"]))  # answers that could not be kept, one a connection
-        stuck = here.taken
-        time.sleep(1.0)
-        told.claim(0 < stuck < 120 and here.taken == stuck, "it sent without a journal")
-        one.end()
-    else:
-        here.lane(log="/dev/full", failpoint=Failpoint("before the flush", 2, "fail"))
-        told.hits = int(here.until(lambda: here.taken > 0))
-        told.incidents = 1
+    (_journal_full, _log_full, _database_full)[(seed - 1) % 3](here, told)
     here.lanes()
     here.settle(told)
     return told
+
+
+def _journal_full(here: Arena, told: Told) -> None:
+    """Without a journal nothing is sent."""
+    limit = here.chance.randint(600, 9000)
+    one = here.lane(file_limit=limit)
+    told.hits = int(here.until(lambda: _is_full(here, limit)))
+    time.sleep(0.5)  # what is on the wire is answered
+    told.doubt = int(str(here.sending["connections"]))  # answers that could not be kept, one a connection
+    _stands_still(here, told)
+    one.end()
+
+
+def _log_full(here: Arena, told: Told) -> None:
+    """Without a log all is sent, a failure to be logged in the midst of it too."""
+    one = here.lane(log="/dev/full", failpoint=Failpoint("before the flush", 2, "fail"))
+    told.hits = int(here.until(lambda: here.taken >= PEOPLE))
+    told.incidents = 1
+    told.claim(one.is_alive, "the lane died of a log that cannot be written")
+
+
+def _database_full(here: Arena, told: Told) -> None:
+    """Without room for outcomes the lane ends; the journal knows what it sent meanwhile."""
+    one = here.lane()
+    here.until(lambda: here.taken > here.chance.randint(3, 30))
+    _as_superuser(here, _FULL)
+    told.hits = int(here.until(lambda: "could not extend file" in here.tail()))
+    time.sleep(1.0)
+    _stands_still(here, told)
+    told.claim(one.is_alive, "the lane died of it")
+    _as_superuser(here, _ROOM_AGAIN)
+
+
+def _stands_still(here: Arena, told: Told) -> None:
+    stuck = here.taken
+    time.sleep(1.0)
+    told.claim(0 < stuck < PEOPLE and here.taken == stuck, "it goes on sending")
+
+
+def _as_superuser(here: Arena, statements: str) -> None:
+    name = str(settings.DATABASES["default"]["NAME"])
+    with psycopg.connect(here.machine.services.superuser_url, dbname=name, autocommit=True) as server:
+        server.execute(statements)
 
 
 def _is_full(here: Arena, limit: int) -> bool:
