@@ -47,8 +47,8 @@ def progress(request: PortalRequest, uid: UUID) -> HttpResponse:
     context = _context(request, campaign)
     if request.headers.get("HX-Request"):
         response = render(request, "campaigns/_progress.html", context)
-        if not context["is_live"]:
-            response["HX-Refresh"] = "true"  # the whole page has other buttons now
+        if not context["is_live"] or request.GET.get("seen", campaign.state) != campaign.state:
+            response["HX-Refresh"] = "true"  # the whole page has other words and buttons now
         return response
     return render(request, "campaigns/progress.html", {**context, **_details(campaign)})
 

@@ -29,6 +29,7 @@ LABELS = {
     "unknown": "Reason not understood",
     "": "Reason not given",
 }
+KEPT = ("full", "transient", "soft")  # the address stays on its lists
 OVER = (CampaignState.SENDING, CampaignState.PAUSED, CampaignState.SENT, CampaignState.STOPPED)
 
 
@@ -42,8 +43,15 @@ def report(request: PortalRequest, uid: UUID) -> HttpResponse:
     figures = _figures(campaign)
     if request.GET.get("as") == "csv":
         return _file(campaign, figures)
-    context = {"campaign": campaign, "may_write": has_right(request.membership, Right.WRITE), **figures}
+    may_write = has_right(request.membership, Right.WRITE)
+    context = {"campaign": campaign, "took": _seconds(campaign), "may_write": may_write, **figures}
     return render(request, "campaigns/report.html", context)
+
+
+def _seconds(campaign: Campaign) -> float | None:
+    if campaign.started_at is None or campaign.finished_at is None:
+        return None
+    return (campaign.finished_at - campaign.started_at).total_seconds()
 
 
 def _figures(campaign: Campaign) -> dict[str, Any]:
@@ -70,7 +78,7 @@ def _figures(campaign: Campaign) -> dict[str, Any]:
         ),
         "bounces": [(LABELS.get(name, name), count) for name, count in bounces],
         "bounce_chart": charts.bars(
-            [charts.Bar(LABELS.get(name, name), count, fill="c4") for name, count in bounces],
+            [charts.Bar(LABELS.get(name, name), count, fill="c6" if name in KEPT else "c4") for name, count in bounces],
             "Bounces by reason: " + ", ".join(f"{LABELS.get(name, name)} {count}" for name, count in bounces),
         ),
         "receivers": stats.receivers(campaign) if stats.is_small(campaign) else [],

@@ -71,7 +71,7 @@
   function count() {
     if (subject && counter) {
       var length = subject.value.length;
-      counter.textContent = length + " characters" + (length > SUBJECT_SHOWN ? ", phones show about " + SUBJECT_SHOWN : "");
+      counter.textContent = length ? length + (length === 1 ? " letter" : " letters") + (length > SUBJECT_SHOWN ? ", phones show about " + SUBJECT_SHOWN : ", fits on phones") : "";
     }
   }
   if (subject) subject.addEventListener("input", count);
