@@ -22,6 +22,7 @@ from accounts.forms import SettingsForm
 from accounts.models import AuditEntry, Membership, Organization, User
 
 AUDIT_PAGE = 50
+SUBJECT_PAGES = {"campaign": "campaign_progress", "import": "import_detail", "list": "list_detail"}
 AFTER_ENROLMENT = "after_enrolment"  # session: where to go once a second factor is set up
 
 
@@ -89,7 +90,23 @@ def audit_log(request: PortalRequest) -> HttpResponse:
     names = _names([row.actor_uid for row in page])
     for row in page:
         row.who = names.get(row.actor_uid, "Staff" if row.actor_uid else "The system")  # type: ignore[attr-defined]
+        row.what = _in_words(row)  # type: ignore[attr-defined]
+        row.about, row.page = _about(row.subject)  # type: ignore[attr-defined]
     return render(request, "accounts/audit.html", {"page_obj": page})
+
+
+def _in_words(row: AuditEntry) -> str:
+    """Write an action as people read it: "campaign.moved" becomes "Campaign moved to sent"."""
+    words = row.action.replace(".", " ").replace("_", " ").capitalize()
+    to = row.detail.get("to", "")
+    return f"{words} to {to}" if isinstance(to, str) and to else words
+
+
+def _about(subject: str) -> tuple[str, str]:
+    """Return a subject by its kind and the start of its id, and its page where it has one."""
+    kind, _, uid = subject.partition(":")
+    page = reverse(SUBJECT_PAGES[kind], args=[uid]) if kind in SUBJECT_PAGES and uid else ""
+    return f"{kind.replace('_', ' ')} {uid[:8]}", page
 
 
 def _names(uids: list[Any]) -> dict[Any, str]:

@@ -269,6 +269,12 @@ def size(octets: int) -> str:
     return words.file_size(octets)
 
 
+@register.filter(name="browser")
+def browser(agent: str) -> str:
+    """Write a browser's long name short."""
+    return words.browser(agent)
+
+
 @register.filter(name="duration")
 def duration(seconds: float) -> str:
     """Write a length of time given in seconds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -62,6 +63,26 @@ def file_size(octets: int) -> str:
         if octets >= scale:
             return f"{octets / scale:.1f}".removesuffix(".0") + f" {unit}"
     return count(octets, "bytes")
+
+
+_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Version", "Safari"))
+_SYSTEMS = (
+    ("Windows", "Windows"),
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Mac OS X", "macOS"),
+)
+
+
+def browser(agent: str) -> str:
+    """Return "Firefox 131 on Windows" for what a browser calls itself, or the first of its own words when unknown."""
+    found = ((name, re.search(rf"{mark}/(\d+)", agent)) for mark, name in _BROWSERS)
+    name = next((f"{name} {match[1]}" for name, match in found if match), "")
+    if not name:
+        return agent[:60] or "not said"
+    system = next((system for mark, system in (*_SYSTEMS, ("Linux", "Linux")) if mark in agent), "")
+    return f"{name} on {system}" if system else name
 
 
 def duration(seconds: float) -> str:

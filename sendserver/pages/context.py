@@ -44,6 +44,7 @@ NAV: Final = (
 )
 # Paths that belong to another line of the menu.
 ALIASES: Final = {"imports": "lists", "contacts": "lists", "cases": "standing", "audit": "settings", "data": "settings"}
+ACCOUNT: Final = "/account/"  # e-mail, password, second factor and sessions are reached from the settings
 
 
 def platform(request: HttpRequest) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def portal(request: HttpRequest) -> dict[str, Any]:
     """Return the portal's navigation as `shell`; empty outside the portal, so public pages cost no query."""
     user = getattr(request, "user", None)
     organization = getattr(request, "org", None) if user is not None and user.is_authenticated else None
-    if not organization or not request.path.startswith(("/portal/", "/account/")):
+    if not organization or not request.path.startswith(("/portal/", ACCOUNT)):
         return {"shell": {"nav": NAV, "section": section(request.path)}}
     return {
         "shell": {
@@ -70,6 +71,8 @@ def portal(request: HttpRequest) -> dict[str, Any]:
 
 def section(path: str) -> str:
     """Return the menu line that a path belongs to."""
+    if path.startswith(ACCOUNT):
+        return "settings"
     first = path.removeprefix("/portal/").split("/", 1)[0]
     return ALIASES.get(first, first)
 

@@ -101,3 +101,22 @@ def test_a_meter_shows_the_smallest_part_and_never_overflows(part: int, base: in
 )
 def test_initials(name: str, letters: str) -> None:
     assert words.initials(name) == letters
+
+
+@pytest.mark.parametrize(
+    ("agent", "text"),
+    [
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:131.0) Gecko/20100101 Firefox/131.0", "Firefox 131 on Windows"),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML) Chrome/130.0.0.0 Safari/537.36",
+            "Chrome 130 on Linux",
+        ),
+        ("Mozilla/5.0 (Linux; Android 14) Chrome/130.0 Mobile Safari/537.36 EdgA/130.0", "Chrome 130 on Android"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Safari/604.1", "Safari 17 on iPhone"),
+        ("curl/8.5.0 " + "x" * 90, "curl/8.5.0 " + "x" * 49),
+        ("", "not said"),
+    ],
+)
+def test_browser(agent: str, text: str) -> None:
+    """A session is told apart by browser and system."""
+    assert words.browser(agent) == text
