@@ -11,6 +11,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.access import PortalRequest, Right, fresh_second_factor_at, get_object_for, portal_view, second_factor_url
@@ -23,6 +24,7 @@ from compliance.imports.columns import Plan
 from compliance.models import ImportJob, ImportState
 from compliance.views import poke
 from compliance.wording import CURRENT
+from sendserver.lib import tags
 from sendserver.lib.clientip import client_ip
 from sendserver.lib.uploads import was_too_large
 
@@ -309,7 +311,7 @@ def _answer_rows(job: ImportJob, counts: scan.Counts) -> list[tuple[str, str, st
         ("Last mail from you", kept.get("last_mailed") or "Never", there),
         ("Countries", answers.country_words(job, counts.places), there),
         ("Confirmed by link", f"{confirmed}. Needed for Germany, Austria and unknown countries", there),
-        ("Bought, rented, third-party, harvested", "No, eight times", there),
+        ("Bought, rented, third-party, harvested", format_html("No, eight times ({})", tags.rule("2.1")), there),
     ]
 
 

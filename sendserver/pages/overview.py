@@ -87,6 +87,7 @@ class Gauge:
     shown: str
     mark_text: str
     reached: bool
+    base: int  # messages counted
     least: int  # messages before it is judged
 
 
@@ -185,7 +186,7 @@ def _dead_addresses(counts: Counts) -> Gauge:
 def _gauge(name: str, counted: tuple[int, int], limit: float, **judged: Any) -> Gauge:
     part, base = counted
     value = 100 * part / base if base else 0.0
-    return Gauge(name, value, 100 * limit, mark_text=f"warned at {words.percent(limit, 1)}", **judged)
+    return Gauge(name, value, 100 * limit, mark_text=f"warned at {words.percent(limit, 1)}", base=base, **judged)
 
 
 def recent(organization: Organization) -> list[Recent]:
