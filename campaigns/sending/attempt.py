@@ -2,54 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, Final
 
-from campaigns.sending import claim as claims
 from campaigns.sending import retry
-from campaigns.sending.claim import Item
+from campaigns.sending.claim import Item, first_time
 from campaigns.sending.journal import Journal
 from campaigns.sending.mime import Written
-from campaigns.sending.retry import Decision
-from campaigns.sending.smtp import SmtpConnection, WireError
+from campaigns.sending.retry import Decision, Kind
+from campaigns.sending.slices import Held
+from campaigns.sending.smtp import Answer, Envelope, SmtpConnection, WireError
 from sendserver.lib import clock
+
+ACCEPTED: Final = Decision(Kind.ACCEPTED)
+Told = tuple[Decision, dict[str, Any]]  # what follows, and what the outcome row keeps of the reply
 
 
 class LeaseOverError(RuntimeError):
     """This process slept past its lease with the message half sent; others may have taken it, so no dot follows."""
 
 
-async def attempt(  # noqa: PLR0913 (one attempt is all of this)
-    connection: SmtpConnection,
-    item: Item,
-    written: Written,
-    *,
-    journal: Journal,
-    random: Random,
-    is_held: Callable[[], bool],
-) -> tuple[Decision, dict[str, Any]]:
-    """Talk SMTP; return the decision with what the outcome row keeps of the reply.
+@dataclass(slots=True)
+class Ready:
+    """A recipient whose message is written; `looked_at` is when the database last said that it may be mailed."""
 
-    `is_held` is asked right before the dot; raises LeaseOverError, with nothing journalled, when it says no.
+    held: Held
+    item: Item
+    written: Written
+    looked_at: float
+
+    @property
+    def envelope(self) -> Envelope:
+        """Return the envelope."""
+        return self.written.envelope
+
+
+async def finish(connection: SmtpConnection, ready: Ready, journal: Journal, following: Ready | None) -> Answer:
+    """Write the message, with the envelope of the `following` one behind it, and return the relay's answer.
+
+    The lease is looked at right before the dot; raises LeaseOverError, with nothing journalled, when it is over.
     """
+    item = ready.item
 
     def on_dot() -> None:
-        if not is_held():
+        if not ready.held.is_leased():
             connection.abort()
             raise LeaseOverError(f"delivery {item.delivery_id} was not finished: the lease is over")
         journal.started(item.delivery_id, item.attempt)
 
-    try:
-        answer = await connection.send(written.envelope, written.message, on_dot)
-    except WireError as error:
-        known = {"code": error.reply.code, "enhanced": error.reply.enhanced} if error.reply else {}
-        return retry.of_error(error), {**known, "reply": str(error)[:300]}
+    await connection.finish(ready.written.message, on_dot, following.envelope if following else None)
+    return await connection.dot()
+
+
+def of_answer(answer: Answer, item: Item, random: Random) -> Told:
+    """Return what follows from a reply."""
     reply = answer.reply
-    age = (clock.now() - claims.first_time(item)).total_seconds()
-    return retry.of_answer(answer, attempt=item.attempt, age=age, random=random), {
-        "code": reply.code,
-        "enhanced": reply.enhanced,
-        "reply": reply.text,
-        "queue_id": reply.queue_id if answer.is_accepted else "",
-    }
+    details = {"code": reply.code, "enhanced": reply.enhanced, "reply": reply.text}
+    if answer.is_accepted:
+        return ACCEPTED, {**details, "queue_id": reply.queue_id}
+    age = (clock.now() - first_time(item)).total_seconds()
+    return retry.of_answer(answer, attempt=item.attempt, age=age, random=random), details
+
+
+def of_error(error: WireError) -> Told:
+    """Return what follows from a conversation that broke."""
+    known = {"code": error.reply.code, "enhanced": error.reply.enhanced} if error.reply else {}
+    return retry.of_error(error), {**known, "reply": str(error)[:300]}

@@ -12,7 +12,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -93,9 +93,8 @@ WHERE c.id = ANY(%s) AND {RETRYABLE_SQL}
 """
 
 
-@dataclass(frozen=True)
-class Item:
-    """One recipient to be tried now."""
+class Item(NamedTuple):
+    """One recipient to be tried now. (A tuple: one a message.)"""
 
     delivery_id: int
     campaign_id: int
@@ -168,35 +167,40 @@ def _take(row: dict[str, Any], relay_key: str, owner: Owner) -> Claim | None:
         return None
     size = row["last_seq"] - row["first_seq"] + 1
     bounds = {"campaign": row["campaign_id"], "first": row["first_seq"], "last": row["last_seq"]}
-    people = _all(_FETCH, {**bounds, "limit": min(room, size)})
-    lease = _lease(row["id"], relay_key, owner, sum(not person["reason"] for person in people))
+    people = _people({**bounds, "limit": min(room, size)}, row["organization_id"])
+    items = [item for item, reason in people if not reason]
+    lease = _lease(row["id"], relay_key, owner, len(items))
     return Claim(
         relay=relay_key,
         chunk_id=row["id"],
         fence=lease,
-        items=[_item(person, row) for person in people if not person["reason"]],
-        left_out=[(_item(person, row), person["reason"]) for person in people if person["reason"]],
+        items=items,
+        left_out=[(item, reason) for item, reason in people if reason],
         is_complete=len(people) < room or room >= size,
         campaigns=frozenset({row["campaign_id"]}),
     )
 
 
-def _item(person: dict[str, Any], chunk: dict[str, Any]) -> Item:
-    return Item(
-        delivery_id=person["id"],
-        campaign_id=chunk["campaign_id"],
-        organization_id=chunk["organization_id"],
-        address=person["address"],
-        values=_texts(person["merge"]),
-    )
+def _people(bounds: dict[str, Any], organization_id: int) -> list[tuple[Item, str]]:
+    """Return the recipients of a chunk without an outcome, each with what keeps it from being sent ("" nothing)."""
+    campaign_id = bounds["campaign"]
+    with connection.cursor() as cursor:
+        cursor.execute(_FETCH, bounds)
+        return [
+            (Item(pk, campaign_id, organization_id, address, _texts(merge)), reason)
+            for pk, address, merge, reason in cursor.fetchall()
+        ]
 
 
 def _texts(merge: str) -> dict[str, str]:
     """Return the frozen merge values; a raw cursor gives JSON as text."""
     stored: dict[str, Any] = json.loads(merge)
-    return {
-        name: value if isinstance(value, str) else str(value) for name, value in stored.items() if value is not None
-    }
+    for name, value in list(stored.items()):
+        if value is None:
+            del stored[name]
+        elif type(value) is not str:
+            stored[name] = str(value)
+    return stored
 
 
 def _lease(chunk_id: int, relay_key: str, owner: Owner, reserved: int) -> int:

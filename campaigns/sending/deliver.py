@@ -12,7 +12,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import uvloop
 from django.conf import settings
@@ -22,7 +22,7 @@ from campaigns.bounces import BLOCKS
 from campaigns.errors import CampaignError, RenderError
 from campaigns.sending import claim as claims
 from campaigns.sending import epoch, letters, mime, relays, retry, slices
-from campaigns.sending.attempt import attempt
+from campaigns.sending.attempt import Ready, Told, finish, of_answer, of_error
 from campaigns.sending.claim import Item, Without
 from campaigns.sending.journal import Journal
 from campaigns.sending.outcomes import State, result_of
@@ -44,7 +44,7 @@ Value = TypeVar("Value")
 FRESH_SECONDS: Final = 1.0  # a recipient looked up longer ago is looked up again before it is written
 RECHECK_BATCH: Final = 50
 FLUSH_SECONDS: Final = 0.5
-FLUSH_RESULTS: Final = 200
+AHEAD_SECONDS: Final = 0.3  # a chunk is fetched this long before the last one is through
 WIRE_FAILURES_MAX: Final = 2  # of one message in a slice; then it waits, so that it does not stop the others
 OUTCOMES: Final = {Kind.ACCEPTED: State.ACCEPTED, Kind.REJECTED: State.REJECTED, Kind.RETRY: State.DEFERRED}
 
@@ -91,6 +91,9 @@ class Lane:
         self.attempted = self.accepted = self.in_doubt = 0
         self.system = SystemMailSender(self)
         self._threads = DatabaseThreads(relay_key)
+        self._began = time.monotonic()
+        self._ahead: asyncio.Task[bool] | None = None
+        self._surprise: BaseException | None = None
         self._claiming = asyncio.Lock()
         self._flushing = asyncio.Lock()
 
@@ -106,8 +109,10 @@ class Lane:
             outcomes = await asyncio.gather(*senders, return_exceptions=True)
             self.ending = True
             await helper
+            if self._ahead is not None:
+                await asyncio.wait([self._ahead])
             # After a surprise nothing is given back: the journal knows more than we do, and the next slice replays it.
-            raise_surprise(outcomes, self.held)
+            raise_surprise([self._surprise, *outcomes], self.held)
             await self._give_back()
             self.journal.close()
         except BaseException:
@@ -164,33 +169,127 @@ class Lane:
 
     # --- campaigns
     async def _sender(self) -> None:
-        """One connection: take a recipient, write the message, send it, until there is nothing more."""
+        """One connection: send message after message until there is nothing more.
+
+        Where the relay takes groups of commands, the next envelope travels with a message: `ahead` is that one.
+        """
         connection: SmtpConnection | None = None
+        ahead: Ready | None = None
         try:
             while not self.ending and not self.relay_failed:
-                taken = await self._next()
-                if taken is None:
-                    return
-                (held, item), taken_at = taken, time.monotonic()
-                try:
-                    written = await self._written(held, item)
-                    if written is not None:
-                        connection = await self.connected(connection)
-                        await self.pace.wait()
-                        if time.monotonic() - taken_at <= FRESH_SECONDS or await self._look_again(held, item):
-                            await self._send(connection, held, item, written)
-                except WireError as error:  # of opening a connection: nothing was tried
-                    self._put_back(held, item)
-                    await self.relay_trouble(retry.of_error(error))
-                except BaseException:
-                    held.broken = True
-                    raise
-                finally:
-                    held.on_wire -= 1
-                await self._flush_if_through(held)
+                current, ahead = ahead, None
+                if current is None:
+                    current = await self._ready()
+                    if current is None:
+                        return
+                    connection = await self._begun(connection, current)
+                    if connection is None:
+                        continue
+                ahead = await self._converse(cast(SmtpConnection, connection), current)
+                await self._flush_if_through(current.held)
         finally:
-            if connection is not None:
+            if ahead is not None:
+                self._let_go(ahead)
+                cast(SmtpConnection, connection).abort()
+            elif connection is not None:
                 await connection.close()
+
+    async def _begun(self, connection: SmtpConnection | None, ready: Ready) -> SmtpConnection | None:
+        """Open the connection if need be and offer the envelope; None when the relay cannot be talked to."""
+        try:
+            connection = await self.connected(connection)
+            await self.pace.wait()
+            await connection.begin(ready.envelope)
+        except WireError as error:  # nothing was tried
+            self._let_go(ready)
+            await self.relay_trouble(retry.of_error(error))
+            return None
+        except BaseException:
+            ready.held.broken = True
+            self._let_go(ready)
+            raise
+        return connection
+
+    async def _converse(self, connection: SmtpConnection, current: Ready) -> Ready | None:
+        """Send one message whose envelope is on the wire; return the one whose envelope went out with it."""
+        following: Ready | None = None
+        self.attempted += 1
+        try:
+            try:
+                answer = await connection.go()
+                if answer is None:
+                    if not await self._may_still_go(current):
+                        connection.abort()  # the only way out of DATA; without its dot nothing was sent
+                        self.attempted -= 1
+                        return None
+                    following = self._ready_at_once() if connection.pipelines else None
+                    answer = await finish(connection, current, self.journal, following)
+                told = of_answer(answer, current.item, self.random)
+            except WireError as error:
+                told = of_error(error)
+            if following is not None and not connection.is_alive:
+                self._let_go(following)
+                following = None
+            await self._settle(current, told)
+        except BaseException:
+            current.held.broken = True
+            if following is not None:
+                self._let_go(following)
+            raise
+        finally:
+            current.held.on_wire -= 1
+        return following
+
+    async def _may_still_go(self, ready: Ready) -> bool:
+        """Look once more, right before the message: a stop, or somebody who left since we looked."""
+        if self.ending or self._is_stopped(ready.item):
+            self._put_back(ready.held)
+            return False
+        return time.monotonic() - ready.looked_at <= FRESH_SECONDS or await self._look_again(ready.held, ready.item)
+
+    def _let_go(self, ready: Ready) -> None:
+        """Leave somebody whose envelope may be on the wire, and nothing else: as if never tried."""
+        ready.held.on_wire -= 1
+        self._put_back(ready.held)
+
+    async def _ready(self) -> Ready | None:
+        """Return the next recipient with its message written, or None when there is no more work."""
+        while True:
+            taken = await self._next()
+            if taken is None:
+                return None
+            (held, item), looked_at = taken, time.monotonic()
+            try:
+                written = await self._written(held, item)
+            except BaseException:
+                held.broken = True
+                held.on_wire -= 1
+                raise
+            if written is not None:
+                return Ready(held, item, written, looked_at)
+            held.on_wire -= 1
+            await self._flush_if_through(held)
+
+    def _ready_at_once(self) -> Ready | None:
+        """Return the next recipient if nothing has to be waited for: looked up just now, letter loaded, pace kept."""
+        self._claim_ahead()
+        held = next((held for held in self.held if held.waiting), None)
+        if held is None or self.ending or self.relay_failed:
+            return None
+        item, looked_at = held.waiting[0]
+        letter = self.letters.get(item.campaign_id)
+        if letter is None or self._is_stopped(item) or time.monotonic() - looked_at > FRESH_SECONDS:
+            return None
+        if not self.pace.take_at_once():
+            return None
+        try:
+            written = mime.write(letter, mime.Recipient(item.delivery_id, item.address, item.values))
+        except Exception:  # noqa: BLE001 (`_written` meets it again and says what follows)
+            return None
+        held.waiting.popleft()
+        held.on_wire += 1
+        self.counts[item.campaign_id].tried += 1
+        return Ready(held, item, written, looked_at)
 
     async def _next(self) -> tuple[Held, Item] | None:
         """Return the next recipient that may be mailed now, fetching another chunk when needed."""
@@ -226,9 +325,24 @@ class Lane:
             return False
         return True
 
-    async def _claim_more(self) -> bool:
+    def _claim_ahead(self) -> None:
+        """Fetch the next chunk before this one is through, when what is left lasts for less than it stays fresh."""
+        if self._ahead is not None:
+            return
+        per_second = self.attempted / max(0.1, time.monotonic() - self._began)
+        if sum(len(held.waiting) for held in self.held) < per_second * AHEAD_SECONDS:
+            self._ahead = asyncio.create_task(self._claim_more(ahead=True))
+            self._ahead.add_done_callback(self._claimed_ahead)
+
+    def _claimed_ahead(self, task: asyncio.Task[bool]) -> None:
+        self._ahead = None
+        if not task.cancelled() and task.exception() is not None:
+            self._surprise = self._surprise or task.exception()
+            self.ending = True
+
+    async def _claim_more(self, *, ahead: bool = False) -> bool:
         async with self._claiming:
-            if any(held.waiting for held in self.held):
+            if not ahead and any(held.waiting for held in self.held):
                 return True  # another sender fetched meanwhile
             asked = time.monotonic()
             claim = await self.db(claims.claim_retries, self.key, self.owner, self.without)
@@ -251,7 +365,7 @@ class Lane:
     async def _written(self, held: Held, item: Item) -> mime.Written | None:
         """Return the message, or None when it cannot be written or its campaign cannot be sent at all."""
         if item.campaign_id in self.without.campaigns:
-            self._put_back(held, item)
+            self._put_back(held)
             return None
         counts = self.counts.setdefault(item.campaign_id, Counts())
         counts.tried += 1
@@ -259,7 +373,7 @@ class Lane:
             letter = self.letters.get(item.campaign_id) or await self._letter(item.campaign_id)
             return mime.write(letter, mime.Recipient(item.delivery_id, item.address, item.values))
         except letters.LetterError as error:
-            self._put_back(held, item)
+            self._put_back(held)
             self.without.campaigns.add(item.campaign_id)
             await self.db(slices.brake_for, item.campaign_id, error)
         except (RenderError, CampaignError) as error:
@@ -290,20 +404,15 @@ class Lane:
         await fresh.open()
         return fresh
 
-    async def _send(self, connection: SmtpConnection, held: Held, item: Item, written: mime.Written) -> None:
-        if self._is_stopped(item) or self.ending:
-            self._put_back(held, item)
-            return
-        self.attempted += 1
-        decision, details = await attempt(
-            connection, item, written, journal=self.journal, random=self.random, is_held=held.is_leased
-        )
+    async def _settle(self, ready: Ready, told: Told) -> None:
+        """Write down what became of an attempt, and do what follows from it."""
+        held, item, (decision, details) = ready.held, ready.item, told
         if decision.kind is Kind.PUT_BACK and self._fails_too_often(item, decision):
             decision = Decision(Kind.RETRY, decision.relay, "transient", retry.STEPS_SECONDS[0], decision.rule)
         if decision.kind is Kind.PUT_BACK:
-            self._put_back(held, item)
+            self._put_back(held)
         else:
-            self._note(held, item, decision, details, len(written.message))
+            self._note(held, item, decision, details, len(ready.written.message))
         if decision.bounce_class in BLOCKS:
             self.counts[item.campaign_id].blocked += 1
             await self._judge(item.campaign_id)
@@ -329,7 +438,7 @@ class Lane:
         self.accepted += state == State.ACCEPTED
         self.in_doubt += state == State.IN_DOUBT
 
-    def _put_back(self, held: Held, item: Item) -> None:
+    def _put_back(self, held: Held) -> None:
         """Leave the delivery as if never tried: it has no outcome, so the next claim of its chunk finds it."""
         held.put_back += 1
 
@@ -356,7 +465,7 @@ class Lane:
 
     # --- writing down
     async def _flush_if_through(self, held: Held) -> None:
-        if held.is_through or len(held.results) >= FLUSH_RESULTS:
+        if held.is_through:
             await self._flush(held)
 
     async def _flush_all(self) -> None:

@@ -18,6 +18,7 @@ from django.conf import settings
 from campaigns.sending.owners import Owner
 
 _SUFFIX: Final = ".journal"
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Entry:
 
     delivery_id: int
     attempt: int
-    result: dict[str, Any] | None
+    result: list[Any] | None
 
 
 def path_of(relay_key: str, owner: Owner) -> Path:
@@ -48,7 +49,7 @@ class Journal:
         """Write that the final dot of this attempt follows now."""
         self._write({"s": delivery_id, "n": attempt})
 
-    def answered(self, delivery_id: int, attempt: int, result: dict[str, Any]) -> None:
+    def answered(self, delivery_id: int, attempt: int, result: list[Any]) -> None:
         """Write what became of it; `result` is JSON."""
         self._write({"a": delivery_id, "n": attempt, "r": result})
 
@@ -59,7 +60,7 @@ class Journal:
             self.path.unlink(missing_ok=True)
 
     def _write(self, record: dict[str, Any]) -> None:
-        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        line = _encode(record).encode() + b"\n"
         if self._torn:  # the other connections go on for a moment: what they write starts a line of its own
             line = b"\n" + line
         self._torn = True
@@ -70,7 +71,7 @@ class Journal:
 
 def read(path: Path) -> list[Entry]:
     """Return the entries of a journal, one a delivery and attempt; a torn line is no entry: nothing followed it."""
-    started: dict[tuple[int, int], dict[str, Any] | None] = {}
+    started: dict[tuple[int, int], list[Any] | None] = {}
     for record in _records(path):
         if "s" in record:
             started[record["s"], record["n"]] = None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 from django.db import connection, transaction
 
 from campaigns.models import Delivery, Outcome, Retry
-from campaigns.sending.claim import Item, first_time
+from campaigns.sending.claim import Item
 
 State = Outcome.State
 FINAL: Final = frozenset(set(State.values) - {State.DEFERRED})
@@ -22,9 +22,11 @@ _COLUMNS: Final = (
 _COPY: Final = f"COPY campaigns_outcome ({', '.join(_COLUMNS)}) FROM STDIN"
 
 
-@dataclass(frozen=True)
-class Result:
-    """What became of one attempt; `wait` is seconds until the next one, for deferred."""
+_row: Final = attrgetter(*_COLUMNS)
+
+
+class Result(NamedTuple):
+    """What became of one attempt; `wait` is seconds until the next one, for deferred. (A tuple: one a message.)"""
 
     delivery_id: int
     campaign_id: int
@@ -46,15 +48,15 @@ class Result:
     retry_id: int | None = None
     retry_fence: int = 0
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as the journal keeps it."""
-        return {**asdict(self), "at": self.at.isoformat(), "first_at": self.first_at.isoformat()}
+    def to_json(self) -> list[Any]:
+        """Return the result as the journal keeps it: its values in order."""
+        at = self.at.isoformat()
+        return [*self[:5], at, at if self.first_at is self.at else self.first_at.isoformat(), *self[7:]]
 
     @classmethod
-    def from_json(cls, stored: dict[str, Any]) -> Result:
+    def from_json(cls, stored: list[Any]) -> Result:
         """Read `to_json` back."""
-        times = {name: datetime.fromisoformat(stored[name]) for name in ("at", "first_at")}
-        return cls(**{**stored, **times})
+        return cls(*stored[:5], *(datetime.fromisoformat(text) for text in stored[5:7]), *stored[7:])
 
 
 def result_of(item: Item, state: str, *, relay: str, at: datetime, **more: Any) -> Result:
@@ -66,7 +68,7 @@ def result_of(item: Item, state: str, *, relay: str, at: datetime, **more: Any) 
         attempt=item.attempt,
         state=state,
         at=at,
-        first_at=first_time(item),
+        first_at=item.first_at or at,
         relay=relay,
         previous=item.previous,
         retry_id=item.retry_id,
@@ -79,7 +81,7 @@ def copy_in(results: Iterable[Result]) -> None:
     """Append outcomes; the caller sees to tallies."""
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         for result in results:
-            copy.write_row([getattr(result, name) for name in _COLUMNS])
+            copy.write_row(_row(result))
 
 
 def add_tallies(deltas: Counter[tuple[int, str, str]]) -> None:
@@ -137,7 +139,7 @@ def settle(delivery_id: int, result: Result) -> bool:
         last = Outcome.objects.filter(delivery_id=delivery_id).order_by("-pk").first()
         if last is None or last.state != State.IN_DOUBT:
             return False
-        copy_in([replace(result, attempt=last.attempt, relay=last.relay)])
+        copy_in([result._replace(attempt=last.attempt, relay=last.relay)])
         deltas = Counter({(last.campaign_id, last.relay, str(State.IN_DOUBT)): -1})
         deltas[last.campaign_id, last.relay, result.state] += 1
         add_tallies(deltas)

@@ -27,10 +27,24 @@ class Bucket:
         """Take one token and return the seconds to wait before using it."""
         if self.rate <= 0:
             return 0.0
-        now = self.clock()
-        self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate) - 1
-        self._at = now
+        self._fill()
+        self._tokens -= 1
         return max(0.0, -self._tokens / self.rate)
+
+    def _fill(self) -> None:
+        now = self.clock()
+        self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
+        self._at = now
+
+    def take_at_once(self) -> bool:
+        """Take one token if one is there now."""
+        if self.rate <= 0:
+            return True
+        self._fill()
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
 
     async def wait(self) -> None:
         """Take one token, waiting for it if need be."""

@@ -9,6 +9,7 @@ from typing import Final
 
 LINE_MAX: Final = 2000  # octets; RFC 5321 section 4.5.3.1.5 allows 512, real servers write more
 LINES_MAX: Final = 100
+KNOWN_MAX: Final = 64
 TEXT_KEPT: Final = 300  # characters that are stored
 _LINE: Final = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED: Final = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
@@ -32,7 +33,9 @@ class Reply:
     def text(self) -> str:
         """Return the words on one line, controls replaced, at most TEXT_KEPT characters."""
         joined = " ".join(self.lines)
-        return "".join(char if char.isprintable() else "?" for char in joined)[:TEXT_KEPT]
+        if not joined.isprintable():
+            joined = "".join(char if char.isprintable() else "?" for char in joined)
+        return joined[:TEXT_KEPT]
 
     @property
     def enhanced(self) -> str:
@@ -64,6 +67,7 @@ class ReplyParser:
         self._buffer = b""
         self._lines: list[str] = []
         self._code = 0
+        self._known: dict[bytes, Reply] = {}  # a relay says the same three things all day
 
     @property
     def is_idle(self) -> bool:
@@ -72,14 +76,22 @@ class ReplyParser:
 
     def feed(self, data: bytes) -> Iterator[Reply]:
         """Take bytes and yield the replies that they complete."""
-        self._buffer += data
-        while b"\n" in self._buffer:
-            line, _, self._buffer = self._buffer.partition(b"\n")
-            reply = self._line(line.rstrip(b"\r"))
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            reply = None if self._lines else self._known.get(line)
+            if reply is None:
+                reply = self._line(line.rstrip(b"\r"))
+                if reply is not None and len(reply.lines) == 1:
+                    self._remember(line, reply)
             if reply is not None:
                 yield reply
         if len(self._buffer) > LINE_MAX:
             raise MalformedReplyError("a line without an end")
+
+    def _remember(self, line: bytes, reply: Reply) -> None:
+        if len(self._known) >= KNOWN_MAX:
+            self._known.clear()
+        self._known[line] = reply
 
     def _line(self, line: bytes) -> Reply | None:
         match = _LINE.fullmatch(line)

@@ -3,12 +3,16 @@
 It does not decide what a refusal means (campaigns.sending.retry) and writes nothing down: before the final dot it
 calls `on_dot`, which puts `started` into the journal. A failure before that write is a certain non-delivery, since a
 server must forget a message without its dot (RFC 5321 section 4.1.1.4); a failure behind it is doubt.
+
+A transaction is `begin`, `go`, `finish`, `dot`. Where the relay announces PIPELINING (RFC 2920), `begin` writes MAIL,
+RCPT and DATA at once, and `finish` writes a message together with the next envelope: one round trip a message.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import ssl
 import time
 from collections import deque
@@ -22,6 +26,9 @@ from sendserver.lib.relays import RelayConfig
 
 IDLE_PROBE_SECONDS: Final = 20.0  # a connection unused for longer is asked with NOOP before it is trusted
 _REPLIES_WAITING_MAX: Final = 50
+_AT_ONCE_MAX: Final = 48 * 1024  # octets: what an idle connection's send buffer takes without waiting for the relay
+_DOT: Final = b".\r\n"
+_TICK: Final = 0.002  # seconds by which a loop's clock may lag behind its timers
 
 
 class Phase(StrEnum):
@@ -100,7 +107,10 @@ class _Wire(asyncio.Protocol):
         self.replies: deque[Reply] = deque()
         self.failure: str = ""
         self.transport: asyncio.Transport | None = None
-        self._arrived = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._waiter: asyncio.Future[None] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None  # one for all waits: set anew only when it comes too late
         self._drained = asyncio.Event()
         self._drained.set()
 
@@ -117,12 +127,15 @@ class _Wire(asyncio.Protocol):
             self.fail(f"malformed reply, {error}")
         if len(self.replies) > _REPLIES_WAITING_MAX:
             self.fail("unasked replies")
-        self._arrived.set()
+        self._wake()
 
     def fail(self, reason: str) -> None:
         self.failure = self.failure or reason
-        self._arrived.set()
+        self._wake()
         self._drained.set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self.transport is not None:
             self.transport.abort()
 
@@ -136,13 +149,46 @@ class _Wire(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._drained.set()
 
-    async def reply(self) -> Reply:
+    async def reply(self, seconds: float) -> Reply:
+        """Return the next reply; raises ConnectionError, or TimeoutError after `seconds`."""
+        deadline = self._loop.time() + seconds
         while not self.replies:
             if self.failure:
                 raise ConnectionError(self.failure)
-            self._arrived.clear()
-            await self._arrived.wait()
+            if self._loop.time() + _TICK >= deadline:
+                raise TimeoutError
+            self._waiter = self._loop.create_future()
+            self._set_timer(deadline)
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
         return self.replies.popleft()
+
+    def _set_timer(self, deadline: float) -> None:
+        self._deadline = deadline
+        if self._timer is not None and self._timer.when() > deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(deadline, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return
+        if self._loop.time() + _TICK >= self._deadline:
+            self._wake()
+        else:
+            self._timer = self._loop.call_at(self._deadline, self._tick)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def kept(self) -> int:
+        """Return how many octets the kernel has not taken yet."""
+        return self.transport.get_write_buffer_size() if self.transport is not None else 0
 
     async def drain(self) -> None:
         await self._drained.wait()
@@ -163,11 +209,19 @@ class SmtpConnection:
     _wire: _Wire | None = None
     _used_at: float = 0.0
     _needs_reset: bool = False
+    _begun: Envelope | None = None
+    _is_resetting: bool = False
+    _behind_dot: int = 0  # octets written together with the last dot, the dot included
 
     @property
     def is_alive(self) -> bool:
         """Tell whether the connection can be used."""
         return self._wire is not None and not self._wire.failure
+
+    @property
+    def pipelines(self) -> bool:
+        """Tell whether the relay takes commands in groups."""
+        return "PIPELINING" in self.extensions
 
     async def open(self) -> None:
         """Connect, greet, switch to TLS and sign in as the relay's settings ask; raises WireError."""
@@ -182,21 +236,49 @@ class SmtpConnection:
             await self._sign_in()
 
     async def send(self, envelope: Envelope, message: bytes, on_dot: Callable[[], None]) -> Answer:
-        """Send one message and return the deciding reply; raises WireError, whose phase says how sure we are.
+        """Send one message and return the deciding reply; raises WireError, whose phase says how sure we are."""
+        await self.begin(envelope)
+        refused = await self.go()
+        if refused is not None:
+            return refused
+        await self.finish(message, on_dot)
+        return await self.dot()
+
+    async def begin(self, envelope: Envelope) -> None:
+        """Offer an envelope. A relay without PIPELINING hears of it in `go`."""
+        if not self._needs_reset and time.monotonic() - self._used_at > IDLE_PROBE_SECONDS:
+            self._require(Phase.RESET, await self._command(Phase.RESET, "NOOP"), 250)
+        if self.pipelines:
+            self._write(Phase.MAIL, self._group(envelope))
+        self._begun = envelope
+
+    async def go(self) -> Answer | None:
+        """Return None when the relay waits for the message of the envelope begun, else the reply that refused it."""
+        envelope, self._begun = self._begun, None
+        if envelope is None:
+            raise RuntimeError("no envelope was begun")
+        return await (self._go_in_group() if self.pipelines else self._go_one_by_one(envelope))
+
+    async def finish(self, message: bytes, on_dot: Callable[[], None], following: Envelope | None = None) -> None:
+        """Write the message for which `go` gave way, and with it the envelope of the `following` one.
 
         `message` ends with CRLF and is dot-stuffed here. `on_dot` is called once, right before the dot is written.
         """
-        await self._ready()
-        for phase, line in ((Phase.MAIL, self._mail(envelope)), (Phase.RCPT, f"RCPT TO:<{envelope.recipient}>")):
-            reply = await self._command(phase, line)
-            if not reply.is_positive:
-                return self._refused(phase, reply)
-        reply = await self._command(Phase.DATA, "DATA")
-        if reply.code != 354:
-            return self._refused(Phase.DATA, reply)
-        await self._body(message)
+        if message.startswith(b".") or b"\r\n." in message:
+            message = (b"." if message.startswith(b".") else b"") + message.replace(b"\r\n.", b"\r\n..")
+        wire = cast(_Wire, self._wire)
+        tail = _DOT + self._group(following) if following is not None else _DOT
+        if len(message) > _AT_ONCE_MAX:
+            await self._drained(message)
+            message = b""
+        self._refuse_interruption(wire)
         on_dot()
-        self._write(Phase.DOT, b".\r\n")
+        self._behind_dot = len(tail)
+        self._write(Phase.DOT, message + tail)
+        self._begun = following
+
+    async def dot(self) -> Answer:
+        """Return the reply to the message; raises WireError at Phase.DOT when there is none: doubt."""
         reply = await self._reply(Phase.DOT, self.timeouts.dot)
         if reply.code < 400 and not reply.is_positive:
             raise self._dead(Phase.DOT, f"{reply.code} behind the dot means nothing")
@@ -280,25 +362,76 @@ class SmtpConnection:
             line += f" RET=HDRS ENVID={envelope.envid}"
         return line
 
-    async def _ready(self) -> None:
-        """Clear what a refusal left behind, and probe a connection that lay idle."""
-        if self._needs_reset:
-            self._require(Phase.RESET, await self._command(Phase.RESET, "RSET"), 250)
-            self._needs_reset = False
-        elif time.monotonic() - self._used_at > IDLE_PROBE_SECONDS:
-            self._require(Phase.RESET, await self._command(Phase.RESET, "NOOP"), 250)
+    def _group(self, envelope: Envelope) -> bytes:
+        """Return MAIL, RCPT and DATA for one write, behind RSET where a refusal left something to clear."""
+        words = envelope.sender + envelope.recipient + envelope.envid
+        if not words.isascii() or not words.isprintable():
+            raise self._dead(Phase.MAIL, "a command line with forbidden characters", fault=True)
+        self._is_resetting, self._needs_reset = self._needs_reset, False
+        reset = "RSET\r\n" if self._is_resetting else ""
+        return f"{reset}{self._mail(envelope)}\r\nRCPT TO:<{envelope.recipient}>\r\nDATA\r\n".encode()
 
-    async def _body(self, message: bytes) -> None:
-        if message.startswith(b".") or b"\r\n." in message:
-            message = (b"." if message.startswith(b".") else b"") + message.replace(b"\r\n.", b"\r\n..")
+    async def _go_in_group(self) -> Answer | None:
+        """Read every reply of the group (RFC 2920 section 3.1): a refused RCPT keeps none of the others away."""
+        seconds = self.timeouts.command
+        if self._is_resetting:
+            self._is_resetting = False
+            self._require(Phase.RESET, await self._reply(Phase.RESET, seconds), 250)
+        refused: Answer | None = None
+        for phase in (Phase.MAIL, Phase.RCPT):
+            reply = await self._reply_behind(refused, phase, seconds)
+            if reply is not None and refused is None and not reply.is_positive:
+                refused = self._refused(phase, reply)
+        reply = await self._reply_behind(refused, Phase.DATA, seconds)
+        if refused is None and reply is not None and reply.code != 354:
+            return self._refused(Phase.DATA, reply)
+        if refused is not None and reply is not None and reply.code == 354:
+            await self._end_empty(refused, seconds)
+        return refused
+
+    async def _end_empty(self, refused: Answer, seconds: float) -> None:
+        """Leave a DATA that should not be open; by a dot only where no recipient was taken, so that nobody gets it."""
+        if refused.phase is not Phase.RCPT:
+            self.abort()
+            return
+        with contextlib.suppress(WireError):
+            self._write(Phase.DATA, _DOT)
+            await self._reply(Phase.DATA, seconds)
+
+    async def _reply_behind(self, refused: Answer | None, phase: Phase, seconds: float) -> Reply | None:
+        """Return the reply; once something is refused that stands, whatever becomes of the connection (None then)."""
+        if refused is None:
+            return await self._reply(phase, seconds)
+        if not self.is_alive:
+            return None
+        try:
+            return await self._reply(phase, seconds)
+        except WireError:
+            return None
+
+    async def _go_one_by_one(self, envelope: Envelope) -> Answer | None:
+        if self._needs_reset:
+            self._needs_reset = False
+            self._require(Phase.RESET, await self._command(Phase.RESET, "RSET"), 250)
+        for phase, line in ((Phase.MAIL, self._mail(envelope)), (Phase.RCPT, f"RCPT TO:<{envelope.recipient}>")):
+            reply = await self._command(phase, line)
+            if not reply.is_positive:
+                return self._refused(phase, reply)
+        reply = await self._command(Phase.DATA, "DATA")
+        return None if reply.code == 354 else self._refused(Phase.DATA, reply)
+
+    async def _drained(self, message: bytes) -> None:
+        """Write a large message and wait until the kernel has it, so that a dot is behind all of it."""
         self._write(Phase.BODY, message)
         try:
             async with asyncio.timeout(self.timeouts.body):
                 await cast(_Wire, self._wire).drain()
         except (ConnectionError, TimeoutError) as error:
             raise self._dead(Phase.BODY, str(error) or "the relay stopped reading") from error
-        wire = cast(_Wire, self._wire)
-        if wire.replies:  # a relay that speaks in mid-body has something else in mind, such as 421
+
+    def _refuse_interruption(self, wire: _Wire) -> None:
+        """A relay that speaks in mid-body has something else in mind, such as 421."""
+        if wire.replies:
             raise self._dead(Phase.BODY, f"spoke before the dot: {wire.replies[0].text}", reply=wire.replies[0])
 
     def _refused(self, phase: Phase, reply: Reply) -> Answer:
@@ -326,11 +459,16 @@ class SmtpConnection:
         wire.transport.write(data)
 
     async def _reply(self, phase: Phase, seconds: float) -> Reply:
-        wire = cast(_Wire, self._wire)
+        wire = self._wire
+        if wire is None:
+            raise self._dead(phase, "not connected")
+        if wire.replies:
+            return wire.replies.popleft()
         try:
-            async with asyncio.timeout(seconds):
-                return await wire.reply()
+            return await wire.reply(seconds)
         except TimeoutError as error:
+            if phase is Phase.DOT and wire.kept() >= self._behind_dot:  # not one octet of the dot has left
+                raise self._dead(Phase.BODY, "the relay stopped reading") from error
             raise self._dead(phase, f"no reply within {seconds:g} s") from error
         except ConnectionError as error:
             raise self._dead(phase, str(error)) from error

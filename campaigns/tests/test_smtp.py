@@ -28,9 +28,9 @@ FAST = Timeouts(connect=2.0, command=1.0, body=1.0, dot=1.0)
 MESSAGE = b"Subject: x\r\nMessage-ID: <1@x>\r\n\r\nhello\r\n.hidden dot\r\n..two\r\n"
 
 
-@pytest.fixture
-def relay() -> Iterator[ScriptedRelay]:
-    with ScriptedRelay() as server:
+@pytest.fixture(params=[scripted.EXTENSIONS, scripted.PLAIN_EXTENSIONS], ids=["in groups", "one by one"])
+def relay(request: pytest.FixtureRequest) -> Iterator[ScriptedRelay]:
+    with ScriptedRelay(extensions=request.param) as server:
         yield server
 
 
@@ -137,6 +137,127 @@ def test_a_refused_connection_is_no_fault_of_ours() -> None:
     with pytest.raises(WireError) as caught:
         _send(RelayConfig.from_url(1, "smtp://127.0.0.1:1"), MESSAGE)
     assert (caught.value.phase, caught.value.fault) == (Phase.CONNECT, False)
+
+
+# --- the next envelope in the same write (RFC 2920)
+
+
+@pytest.fixture
+def grouped() -> Iterator[ScriptedRelay]:
+    with ScriptedRelay() as server:
+        yield server
+
+
+def _envelope(number: int) -> Envelope:
+    return Envelope("b.t@b.x.example", f"p{number}@inbox.example", "t")
+
+
+async def _opened(relay: ScriptedRelay) -> SmtpConnection:
+    connection = SmtpConnection(_config(relay), FAST, helo="m.sendserver.example")
+    await connection.open()
+    return connection
+
+
+def _run(relay: ScriptedRelay, messages: int, dots: list[int]) -> list[Answer]:
+    """Send with the next envelope ahead, as a lane does."""
+
+    async def work() -> list[Answer]:
+        connection, answers, ahead = await _opened(relay), [], False
+        for number in range(messages):
+            if not ahead:
+                await connection.begin(_envelope(number))
+            refused = await connection.go()
+            ahead = refused is None and number + 1 < messages
+            if refused is None:
+                following = _envelope(number + 1) if ahead else None
+                await connection.finish(MESSAGE, lambda n=number: dots.append(n), following)
+            answers.append(refused or await connection.dot())
+        await connection.close()
+        return answers
+
+    return asyncio.run(work())
+
+
+def test_the_next_envelope_travels_with_a_message(grouped: ScriptedRelay) -> None:
+    dots: list[int] = []
+    answers = _run(grouped, 4, dots)
+    assert all(answer.is_accepted for answer in answers)
+    assert grouped.recipients == [f"p{number}@inbox.example" for number in range(4)]
+    assert [message.raw for message in grouped.accepted] == [MESSAGE] * 4
+    assert dots == [0, 1, 2, 3]
+    assert len(grouped.sessions) == 1
+    assert [line.split()[0] for line in grouped.sessions[0].commands] == [
+        "EHLO",
+        *(["MAIL", "RCPT", "DATA"] * 4),
+        "QUIT",
+    ]
+
+
+@pytest.mark.parametrize("phase", [scripted.Phase.MAIL, scripted.Phase.RCPT, scripted.Phase.DATA, scripted.Phase.DOT])
+def test_a_refusal_in_a_group_concerns_its_own_message(grouped: ScriptedRelay, phase: str) -> None:
+    grouped.on(phase, reply("550 5.7.1 not this one"), times=1, when=lambda _: len(grouped.accepted) == 1)
+    answers = _run(grouped, 4, [])
+    assert [answer.is_accepted for answer in answers] == [True, False, True, True]
+    assert answers[1].phase == phase
+    assert grouped.recipients == ["p0@inbox.example", "p2@inbox.example", "p3@inbox.example"]
+
+
+def test_data_opened_without_a_recipient_is_ended_empty_and_reaches_nobody(grouped: ScriptedRelay) -> None:
+    """RFC 2920 section 3.1: a server may answer 354 although it refused everybody."""
+    grouped.on(scripted.Phase.RCPT, reply("550 5.1.1 no"), times=1)
+    grouped.on_no_recipient = "354 go ahead all the same"
+    answers = _run(grouped, 2, [])
+    assert [answer.is_accepted for answer in answers] == [False, True]
+    assert grouped.recipients == ["p1@inbox.example"]
+    assert len(grouped.sessions) == 1
+
+
+def test_a_relay_that_takes_rcpt_without_mail_gets_no_dot(grouped: ScriptedRelay) -> None:
+    grouped.on(scripted.Phase.MAIL, raw_bytes(b"550 5.7.1 no\r\n250 2.1.5 ok\r\n354 go ahead\r\n"))
+
+    async def work() -> tuple[Answer | None, bool]:
+        connection = await _opened(grouped)
+        await connection.begin(_envelope(0))
+        return await connection.go(), connection.is_alive
+
+    answer, is_alive = asyncio.run(work())
+    assert answer is not None
+    assert answer.phase is Phase.MAIL
+    assert not is_alive
+    assert not grouped.accepted
+
+
+def test_a_refusal_stands_when_the_connection_ends_behind_it(grouped: ScriptedRelay) -> None:
+    grouped.on(scripted.Phase.RCPT, raw_bytes(b"550 5.1.1 no\r\n", end=True))
+
+    async def work() -> Answer | None:
+        connection = await _opened(grouped)
+        await connection.begin(_envelope(0))
+        return await connection.go()
+
+    answer = asyncio.run(work())
+    assert answer is not None
+    assert (answer.phase, answer.reply.enhanced) == (Phase.RCPT, "5.1.1")
+
+
+def test_a_relay_that_stops_reading_before_the_dot_leaves_no_doubt(grouped: ScriptedRelay) -> None:
+    """Buffers full, the deadline over, not one octet of the dot handed to the kernel: surely not delivered."""
+    grouped.on(scripted.Phase.BODY, scripted.hang(8))
+
+    async def work() -> None:
+        connection = await _opened(grouped)
+        await connection.begin(_envelope(0))
+        assert await connection.go() is None
+        large = MESSAGE + b"y" * 70 + (b"\r\n" + b"z" * 70) * 600 + b"\r\n"
+        wire = connection._wire
+        assert wire is not None
+        wire.kept = lambda: 5_000_000  # type: ignore[method-assign] (a kernel that took nothing of it)
+        await connection.finish(large, lambda: None)
+        await connection.dot()
+
+    with pytest.raises(WireError) as caught:
+        asyncio.run(work())
+    assert caught.value.phase is Phase.BODY
 
 
 # --- TLS

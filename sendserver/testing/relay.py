@@ -18,6 +18,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 _TAIL = b"\r\n.\r\n"
+PLAIN_EXTENSIONS = ("SIZE 10485760", "8BITMIME", "DSN", "ENHANCEDSTATUSCODES")  # one command at a time
+EXTENSIONS = ("PIPELINING", *PLAIN_EXTENSIONS)
 
 
 class Phase:
@@ -79,6 +81,7 @@ class Session:
     sender: str = ""
     parameters: str = ""
     recipient: str = ""
+    is_open: bool = False  # MAIL was taken
     raw: bytes = b""
     commands: list[str] = field(default_factory=list)
 
@@ -163,7 +166,7 @@ class ScriptedRelay:
         name: str = "out1.relay.example",
         *,
         port: int = 0,
-        extensions: tuple[str, ...] = ("SIZE 10485760", "8BITMIME", "DSN", "ENHANCEDSTATUSCODES"),
+        extensions: tuple[str, ...] = EXTENSIONS,
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
         credentials: tuple[str, str] | None = None,
@@ -175,6 +178,7 @@ class ScriptedRelay:
         self.log: list[Line] = []
         self.sessions: list[Session] = []
         self.rules: list[Rule] = []
+        self.on_no_recipient = "554 5.5.1 no valid recipients"  # RFC 2920 section 3.1 allows 354 as well
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name=f"relay {name}", daemon=True)
         self._ready = threading.Event()
@@ -326,9 +330,13 @@ class ScriptedRelay:
         match = re.match(r"MAIL FROM:<([^>]*)>(.*)", line, re.IGNORECASE)
         session.sender, session.parameters = (match[1], match[2].strip()) if match else ("", "")
         session.recipient, session.raw = "", b""
-        await self._answer(session, Phase.MAIL, "250 2.1.0 ok")
+        usual = await self._answer(session, Phase.MAIL, "250 2.1.0 ok")
+        session.is_open = usual or self.log[-1].reply.startswith("2")
 
     async def _do_rcpt(self, session: Session, line: str) -> None:
+        if not session.is_open:
+            await self._say(session, "503 5.5.1 MAIL first")
+            return
         match = re.match(r"RCPT TO:<([^>]*)>", line, re.IGNORECASE)
         session.recipient = match[1] if match else ""
         if not await self._answer(session, Phase.RCPT, "250 2.1.5 ok"):
@@ -336,7 +344,10 @@ class ScriptedRelay:
 
     async def _do_data(self, session: Session, _: str) -> None:
         if not session.recipient:
-            await self._say(session, "554 5.5.1 no valid recipients")
+            await self._say(session, self.on_no_recipient)
+            if self.on_no_recipient.startswith("354"):
+                await session.reader.readuntil(b".\r\n")
+                await self._say(session, "554 5.5.1 no valid recipients")
             return
         if not await self._answer(session, Phase.DATA, "354 go ahead") and not self.log[-1].reply.startswith("354"):
             return
@@ -346,10 +357,11 @@ class ScriptedRelay:
         if self.delay:
             await asyncio.sleep(self.delay)
         await self._answer(session, Phase.DOT, f"250 2.0.0 Ok: queued as {len(self.accepted) + 1:08X}")
-        session.recipient = ""
+        session.recipient, session.is_open = "", False
 
     async def _do_rset(self, session: Session, _: str) -> None:
         session.sender = session.recipient = ""
+        session.is_open = False
         await self._answer(session, Phase.RSET, "250 2.0.0 ok")
 
     async def _do_noop(self, session: Session, _: str) -> None:
