@@ -33,6 +33,7 @@ class Plan:
     share: float  # of the musts that is held against
     patience: float  # seconds since the start, after which no round is repeated
     full: bool
+    scale: float  # of the sizes in the growth part
     contents: tuple[str, ...]
 
 
@@ -48,6 +49,8 @@ def main(arguments: list[str]) -> int:
     options = _read(arguments)
     try:
         with tempfile.TemporaryDirectory(prefix="round-", dir=os.environ.get("VAR_DIR")) as folder:
+            if options.lanes:
+                return look(options, Path(folder), Path(options.cache))
             return run(_plan(options), Path(folder), Path(options.cache))
     except ToolsMissingError as error:
         _say(f"Bench: {error}")
@@ -67,6 +70,8 @@ def _read(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="another number of rounds, for a look while working")
     parser.add_argument("--seconds", type=float, help="another length of a run")
     parser.add_argument("--only", choices=("20k", "3k"), help="one content only")
+    parser.add_argument("--lanes", type=int, metavar="N", help="the lanes alone, N messages, for a profiler")
+    parser.add_argument("--scale", type=float, default=1.0, help="shrink 10k, 100k and 1M, for a look while working")
     parser.add_argument("--cache", default="var/bench-tools", help="where the fetched programs are kept")
     return parser.parse_args(arguments)
 
@@ -82,8 +87,23 @@ def _plan(options: argparse.Namespace) -> Plan:
         share=1.0 if full else QUICK_SHARE,
         patience=7200.0 if full else 200.0,
         full=full,
+        scale=options.scale,
         contents=(options.only,) if options.only else ("20k", "3k"),
     )
+
+
+def look(options: argparse.Namespace, folder: Path, cache: Path) -> int:
+    """Send N messages of each content with the relay signing, and print their cost; nothing is judged."""
+    from campaigns.bench import machine, report, stage
+    from campaigns.bench.content import CONTENTS
+
+    with stage.arena(folder, cache, _say) as ground:
+        for content in CONTENTS:
+            if options.only in (None, content.key):
+                _say(f"{content.key}: {options.lanes} messages through the processes {ground.lanes['relay'].pids}")
+                ground.used[f"product {content.key}"] = [ground.product(content, "relay", options.lanes)]
+        _say("\n".join(report.costs(ground.used, machine.cores())))
+    return 0
 
 
 def run(plan: Plan, folder: Path, cache: Path) -> int:
@@ -94,9 +114,10 @@ def run(plan: Plan, folder: Path, cache: Path) -> int:
 
     begun = time.monotonic()
     with stage.arena(folder, cache, _say) as ground:
+        ground.least = min(ground.least, 0.75 * plan.seconds)
         described = machine.describe(ground.ground.tools)
         rounds = _rounds(ground, plan)
-        found = figures(rounds) + (_growth(ground) if plan.full else [])
+        found = figures(rounds) + (_growth(ground, plan.scale) if plan.full else [])
     names = [name for name in (NAMES_FULL if plan.full else NAMES_QUICK) if _asked(name, plan)]
     said, code = report.verdict(found, names, share=plan.share, failed=ground.failed)
     uncounted = sum(not done.counts for done in rounds)
@@ -145,12 +166,12 @@ def _rounds(ground: Arena, plan: Plan) -> list[Round]:
     return done
 
 
-def _growth(ground: Arena) -> list[Figure]:
+def _growth(ground: Arena, scale: float) -> list[Figure]:
     from campaigns.bench import growth
     from campaigns.bench.content import SMALL
 
     _say("Growth: 10k, 100k and 1M messages in the same lanes")
-    return growth.measure(ground.lanes["relay"], ground.customer, ground.spent, SMALL, _say)
+    return growth.measure(ground, SMALL, scale=scale)
 
 
 def _say(text: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from typing import IO, Any, Final
 
 from django.db import connection, connections
@@ -13,11 +12,10 @@ from django.db import connection, connections
 from campaigns.bench import world
 from campaigns.bench.content import Content
 from campaigns.bench.musts import Figure
-from campaigns.bench.product import Lanes, Run, Spent
-from campaigns.bench.world import Customer
+from campaigns.bench.product import Run
+from campaigns.bench.rounds import Arena, whole
 from campaigns.models import Campaign
 
-Say = Callable[[str], None]
 SIZES: Final = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000}
 # Small runs stand before, between and behind the large ones, so that a drift of the machine shows as spread.
 ORDER: Final = ("10k", "10k", "10k", "100k", "10k", "100k", "10k", "1m", "10k", "10k")
@@ -25,13 +23,15 @@ PARTS: Final = ("worker", "postgres", "valkey")
 _BLOCK: Final = 1 << 20
 
 
-def measure(lanes: Lanes, customer: Customer, spent: Spent, content: Content, say: Say) -> list[Figure]:
-    """Send 10k, 100k and 1M in the same lanes; return cost, memory and planning."""
-    lanes.send(world.planned(customer.frozen(content, SIZES["10k"]), SIZES["10k"]), SIZES["10k"], spent)  # warm
+def measure(ground: Arena, content: Content, *, scale: float = 1.0) -> list[Figure]:
+    """Send 10k, 100k and 1M in the same lanes; return cost, memory and planning. `scale` shrinks them, for a look."""
+    lanes, customer, spent = ground.lanes["relay"], ground.customer, ground.spent
+    sizes = {size: whole(people * scale) for size, people in SIZES.items()}
+    ground.product(content, "relay", sizes["10k"])  # warm
     runs: dict[str, list[Run]] = {size: [] for size in SIZES}
     plan: list[float] = []
     for size in ORDER:
-        people = SIZES[size]
+        people = sizes[size]
         campaign = customer.frozen(content, people)
         if size == "1m":
             plan = _plan_against_copy(campaign, people)
@@ -39,7 +39,7 @@ def measure(lanes: Lanes, customer: Customer, spent: Spent, content: Content, sa
             world.planned(campaign, people)
         run = lanes.send(campaign, people, spent)
         runs[size].append(run)
-        say(f"  {size}: {run.cost(*PARTS):.1f} us a message, peak {run.peak_rss:.1f} MiB, {run.seconds:.1f} s")
+        ground.say(f"  {size}: {run.cost(*PARTS):.1f} us a message, peak {run.peak_rss:.1f} MiB, {run.seconds:.1f} s")
     small = statistics.median(run.cost(*PARTS) for run in runs["10k"])
     grown = runs["1m"][0].peak_rss - max(run.peak_rss for run in runs["10k"][:-2])
     return [
@@ -52,10 +52,7 @@ def measure(lanes: Lanes, customer: Customer, spent: Spent, content: Content, sa
 
 
 def _plan_against_copy(campaign: Campaign, people: int) -> list[float]:
-    """Plan, and COPY the same rows before and after into a table without index; return both ratios of rows a second.
-
-    The rows to copy are those of an equal campaign that is planned first and thrown away.
-    """
+    """Plan, then COPY the very rows into a table without index three times; return the ratios of rows a second."""
     begun = time.monotonic()
     world.planned(campaign, people)
     planning = time.monotonic() - begun
