@@ -238,8 +238,16 @@ class Arena:
             return None
 
     def settle(self, told: Told, *, sweeps: bool = True) -> None:
-        """Leave the system alone until everybody has an outcome and the campaign its end; beat's sweep goes on."""
-        self.until(lambda: self._is_over(told, sweeps=sweeps), PATIENCE + 30 * 100 * self.scale.factor)
+        """Leave the system alone until everybody has an outcome and the campaign its end; beat's sweep goes on.
+
+        A round is given up when nothing moves any more, not because its machine is busy.
+        """
+        quiet = PATIENCE + 30 * 100 * self.scale.factor
+        taken = -1
+        while taken != self.taken:
+            taken = self.taken
+            if self.until(lambda: self._is_over(told, sweeps=sweeps), quiet):
+                break
         self.end_children()
         self.asked(sweep.sweep)
         self.asked(sweep.sweep)
