@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import connection
 
 from campaigns import stats
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Delivery, Outcome
 from sendserver.testing.torture.oracle import Books
 
 _STATES = """
@@ -50,3 +50,9 @@ def _page(campaign: Campaign) -> dict[str, int]:
         "cancelled": progress.stopped,
         "render_failed": progress.failed,
     }
+
+
+def waited(code: int) -> set[str]:
+    """Return the addresses that were told to wait by a reply `code` which reached us; a relay may say it too late."""
+    told = Outcome.objects.filter(state="deferred", code=code).values("delivery_id")
+    return set(Delivery.objects.filter(pk__in=told).values_list("address", flat=True))

@@ -91,9 +91,11 @@ def lane(order: Order, key: str) -> None:
         more = False
         try:
             more = deliver.run_lane(key, should_end=lambda: bool(told)).more
-        except Exception:
+        except Exception as error:
             log.exception("the slice failed")
-            if order.file_limit:  # the disk stays full: not even a new file's first line fits
+            if order.file_limit and isinstance(
+                error, OSError
+            ):  # the disk stays full: not even a new file's first line fits
                 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         close_old_connections()
         time.sleep(0.02 if more else 0.15)

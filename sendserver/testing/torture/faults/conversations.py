@@ -118,7 +118,8 @@ def greylisted(here: Arena, told: Told, seed: int) -> Told:
 
 def _wait_of(here: Arena, index: int, text: str) -> list[float]:
     """Return seconds from the refusal to the acceptance by the same relay; -1 where another took it."""
-    refusals = {line.recipient: line.at for line in here.relays[index].log if line.reply == text}
+    heard = books.waited(int(text[:3]))
+    refusals = {x.recipient: x.at for x in here.relays[index].log if x.reply == text and x.recipient in heard}
     taken = {message.recipient: message.at for message in here.relays[index].accepted}
     return [taken[who] - at if who in taken else -1.0 for who, at in refusals.items()]
 

@@ -15,6 +15,7 @@ from campaigns.models import Brake
 from campaigns.sending.poke import poke
 from sendserver.testing import databases
 from sendserver.testing.relay import Phase, ScriptedRelay, reply
+from sendserver.testing.torture import books
 from sendserver.testing.torture.arena import KEYS, PEOPLE, Arena, Told
 from sendserver.testing.torture.child import Failpoint
 from sendserver.testing.torture.oracle import Cut
@@ -272,6 +273,7 @@ def _greylist_some(relay: ScriptedRelay, known: set[str]) -> None:
 
 
 def _gaps(here: Arena) -> list[float]:
-    refused = {line.recipient: line.at for line in here.log if line.reply.startswith("450")}
+    heard = books.waited(450)
+    refused = {x.recipient: x.at for x in here.log if x.reply.startswith("450") and x.recipient in heard}
     taken = {line.recipient: line.at for line in here.log if line.phase == "dot" and line.reply.startswith("2")}
     return [taken[who] - at for who, at in refused.items() if who in taken]
