@@ -134,6 +134,23 @@ def test_progress_asks_again_only_for_the_part_that_changes(running: Campaign, a
     assert answer["HX-Refresh"] == "true"
 
 
+@pytest.mark.parametrize(("seen", "anew"), [("planning", True), ("sending", False)])
+def test_progress_loads_the_page_anew_when_the_campaign_moved_on(
+    running: Campaign, alice: Persona, seen: str, anew: bool
+) -> None:
+    """The heading says the state, and only the whole page has it."""
+    url = reverse("campaign_progress", args=[running.uid])
+    answer = alice.client.get(f"{url}?seen={seen}", headers={"HX-Request": "true"})
+    assert answer.has_header("HX-Refresh") is anew
+
+
+def test_a_scheduled_campaign_shows_no_lanes(running: Campaign, alice: Persona) -> None:
+    Campaign.objects.filter(pk=running.pk).update(state=CampaignState.SCHEDULED, scheduled_at=running.started_at)
+    page = alice.client.get(reverse("campaign_progress", args=[running.uid])).content.decode()
+    assert "It starts by itself" in page
+    assert "s-lane" not in page
+
+
 def test_pause_resume_and_stop(running: Campaign, alice: Persona) -> None:
     for name, state in (("pause", "paused"), ("resume", "sending"), ("stop", "stopped")):
         alice.client.post(reverse(f"campaign_{name}", args=[running.uid]))
