@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from campaigns.bench.musts import Figure
     from campaigns.bench.rounds import Arena, Round
 
-AGAIN: Final = 2  # rounds that may be repeated because the blaster did not reach its floor
+AGAIN: Final = 2  # rounds that may be repeated because others did not count
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _rounds(ground: Arena, plan: Plan) -> list[Round]:
         done += [ground.round(one, counts[one.key], with_tls=one.key == "20k") for one in open_contents]
     for content in chosen:
         if sum(r.counts and r.key == content.key for r in done) < plan.rounds:
-            _say(f"The run of {content.key} does not count: the blaster stayed below its floor too often.")
+            _say(f"The run of {content.key} does not count: too many of its rounds say nothing.")
             ground.failed.append(f"{content.key}: too few rounds count")
     return done
 

@@ -142,6 +142,11 @@ def test_a_round_below_the_blasters_floor_is_left_out() -> None:
     assert kept["send_vs_smtp_source_20k"] == (0.8, 1.0)
 
 
+def test_a_round_beyond_the_limit_of_signing_is_left_out() -> None:
+    assert a_round(product_rsa=52).counts  # 104 signatures where two processes make 100
+    assert a_round(product_rsa=53).doubt == "more signatures than two idle processes make"
+
+
 def test_cost_is_microseconds_a_message() -> None:
     run = Run(1000, 2.0, {"worker": 0.05, "postgres": 0.01, "sink-1": 0.2})
     assert (run.rate, run.cost("worker", "postgres", "valkey")) == (500, pytest.approx(60))
