@@ -1,7 +1,7 @@
 """Clicks without persons: a link's address holds the campaign and a number, the same for everybody (rules TRK-LINK).
 
-The target stands in the link table, never in the address, so there is no open redirect. Nothing about the visitor is
-stored; requests that look like a scanner are counted apart.
+The target stands in the link table, never in the address, so there is no open redirect, and a sender whom staff have
+stopped gets no visitors. Nothing about the visitor is stored; requests that look like a scanner are counted apart.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Final
 from django.conf import settings
 from django.db import connection
 
-from campaigns.models import Campaign, Link
+from accounts.models import Standing
+from campaigns import brakes
+from campaigns.models import Brake, Campaign, Link
 from sendserver.lib import tokens
 
 SCANNER: Final = re.compile(
@@ -38,7 +40,15 @@ def click_url(campaign: Campaign) -> Callable[[int], str]:
 def find(token: str, number: int) -> Link | None:
     """Return the link behind a token and a number, or None when either is not ours."""
     campaign_id = tokens.open_token(tokens.Purpose.CAMPAIGN, token)
-    return None if campaign_id is None else Link.objects.filter(campaign_id=campaign_id, number=number).first()
+    rows = Link.objects.select_related("campaign__organization")
+    return None if campaign_id is None else rows.filter(campaign_id=campaign_id, number=number).first()
+
+
+def is_stopped(link: Link) -> bool:
+    """Tell whether staff have stopped the sender or the campaign: then nobody is sent on by itself."""
+    if link.campaign.organization.standing in (Standing.SUSPENDED, Standing.BLOCKED):
+        return True
+    return brakes.live(campaign=link.campaign).filter(kind=Brake.Kind.STAFF).exists()
 
 
 def looks_automated(method: str, headers: Mapping[str, str]) -> bool:
