@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from typing import Any, ClassVar, Final, cast
 
@@ -17,9 +18,10 @@ from django.urls import reverse
 
 from accounts import notices, policy
 from accounts.models import User
-from sendserver.lib import crypto
+from sendserver.lib import crypto, ratelimit
 from sendserver.lib.clientip import client_ip
 
+log = logging.getLogger(__name__)
 # What went wrong, and what to do about it; the same words whether an account exists or not.
 ERRORS: Final = {
     "account_inactive": "This account is switched off. Write to us if you think that is a mistake.",
@@ -40,8 +42,21 @@ ERRORS: Final = {
     "unknown_email": "Address and password do not fit together. Try again, or set a new password.",
     "unverified_primary_email": "Confirm your address first.",
 }
+# What anybody can have sent to any mailbox: codes, and the answers that stand in for them.
+_ASKED_FOR = frozenset(
+    f"account/email/{name}"
+    for name in (
+        *("email_confirmation", "email_confirmation_signup", "account_already_exists", "unknown_account"),
+        *("password_reset_code", "password_reset_key", "login_code"),
+    )
+)
 # Greetings that tell nobody anything new.
 _QUIET = frozenset({"account/messages/logged_in.txt", "account/messages/logged_out.txt"})
+
+
+def _has_room(email: str) -> bool:
+    limit, seconds = policy.CODES_PER_ADDRESS
+    return ratelimit.allow("codes-to", email.lower(), limit=limit, seconds=seconds)
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -59,7 +74,10 @@ class AccountAdapter(DefaultAccountAdapter):
         return notices.compose(subject, text, email if isinstance(email, str) else email[0])
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send one of allauth's letters."""
+        """Send one of allauth's letters; beyond a mailbox's limit nothing goes, and the page looks the same."""
+        if template_prefix in _ASKED_FOR and not _has_room(email):
+            log.warning("a mailbox has had its codes of the day")
+            return
         self.render_mail(template_prefix, email, {"email": email, **context}).send()
 
     def add_message(

@@ -32,6 +32,7 @@ CHALLENGE_BITS: Final = 128
 # --- Limits; reliability section 4. (acts, seconds)
 SIGNUP_PER_NETWORK: Final = (20, 3600)
 SIGNUP_PER_ADDRESS: Final = (3, 86_400)
+CODES_PER_ADDRESS: Final = (10, 86_400)  # codes and answers about accounts to one mailbox, whoever asks
 LETTERS_PER_ORGANIZATION: Final = (20, 86_400)  # invitations, records, confirmations together
 LETTERS_PER_ADDRESS: Final = (3, 86_400)  # across all organizations: nobody is bombed through us
 ORGANIZATIONS_PER_PERSON: Final = (10, 86_400)

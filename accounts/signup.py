@@ -20,7 +20,7 @@ def network_has_room(request: HttpRequest) -> bool:
 
 
 def address_has_room(email: str) -> bool:
-    """Count a letter that sign-up sends to an address, whoever asked for it."""
+    """Count a code that sign-up or a changed address sends to a mailbox, whoever asked for it."""
     limit, seconds = policy.SIGNUP_PER_ADDRESS
     return ratelimit.allow("signup-to", email.lower(), limit=limit, seconds=seconds)
 

@@ -8,6 +8,8 @@ from allauth.account import forms as library
 from allauth.mfa.base import forms as factors
 from django import forms
 
+from accounts import signup
+
 
 class OurWords:
     """Relabel address fields and take placeholders out: a label is always visible."""
@@ -40,6 +42,13 @@ class AddEmailForm(OurWords, library.AddEmailForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["email"].label = "New e-mail address"
+
+    def clean_email(self) -> str:
+        """Return the address; it gets a code, so it counts like an address that somebody signs up with."""
+        value: str = super().clean_email()
+        if not signup.address_has_room(value):
+            raise forms.ValidationError("We wrote to this address several times today. Try again tomorrow.")
+        return value
 
 
 class VerificationCodeForm(OurWords, library.ConfirmEmailVerificationCodeForm):
