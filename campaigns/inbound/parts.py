@@ -14,6 +14,7 @@ from typing import Final
 SIZE_MAX: Final = 1024 * 1024  # octets; the door refuses more
 PARTS_MAX: Final = 60
 DEPTH_MAX: Final = 8
+HEADER_MAX: Final = 8_000  # characters of one header that are decoded: the library's time grows with their square
 TEXT_MAX: Final = 20_000  # characters of one part that are looked at
 # Below this line a report quotes the message: words of ours, not of the receiver.
 _COPY: Final = re.compile(
@@ -45,10 +46,11 @@ def header(message: Message, name: str) -> str:
     value = message.get(name)
     if value is None:
         return ""
+    raw = str(value)[:HEADER_MAX]
     try:
-        text = str(make_header(decode_header(str(value))))
+        text = str(make_header(decode_header(raw)))
     except (ValueError, LookupError):
-        text = str(value)
+        text = raw
     return " ".join(text.split())[:1000]
 
 
