@@ -155,6 +155,7 @@ HB_N_MIN: Final = N("HB_N_MIN", 200, "messages", "BOUNCE-RATES", "Attempts befor
 FULL_EVENTS: Final = N("FULL_EVENTS", 3, "times", "BOUNCE-SOFT", "Full mailbox before we stop for a while")
 SOFT_EVENTS: Final = N("SOFT_EVENTS", 5, "times", "BOUNCE-SOFT", "Failures in a row before we stop for a while")
 SOFT_SUPPRESS_D: Final = N("SOFT_SUPPRESS_D", 180, "days", "BOUNCE-SOFT", "We stop for")
+BOUNCE_BELIEVED_D: Final = N("BOUNCE_BELIEVED_D", 30, "days", "BOUNCE-RATES", "A bounce is believed for")
 RETRY_MAX_H: Final = N("RETRY_MAX_H", 48, "hours", "BOUNCE-RETRY", "We try again for")
 UNSUB_NOTICE: Final = N("UNSUB_NOTICE", 0.01, "share", "ABUSE-RATES", "Unsubscribe rate that brings advice")
 RENDER_PAUSE_SHARE: Final = N(

@@ -7,6 +7,7 @@ bounce counts only from the null sender (RFC 3464 section 2). Everything else is
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import Any, Final
 
 from django.db import Error, OperationalError, transaction
@@ -15,7 +16,8 @@ from campaigns.events import EventData, record_event
 from campaigns.inbound import addresses
 from campaigns.inbound.addresses import Ours
 from campaigns.inbound.reading import Kind, Reading, read
-from campaigns.models import Delivery, EventKind, InboundMail
+from campaigns.models import Delivery, EventKind, InboundMail, Outcome
+from compliance import policy
 from sendserver.lib import clock
 
 log = logging.getLogger(__name__)
@@ -129,6 +131,8 @@ def _bounce(mail: InboundMail, delivery: Delivery, reading: Reading) -> None:
     kind = kinds[reading.kind]
     if mail.mail_from:
         kind, mail.note = EventKind.UNKNOWN, "a report that does not come from the null sender"
+    elif _is_late(mail, delivery):
+        kind, mail.note = EventKind.UNKNOWN, f"a report on a message of more than {policy.BOUNCE_BELIEVED_D} days ago"
     _record(
         mail,
         delivery,
@@ -143,6 +147,12 @@ def _bounce(mail: InboundMail, delivery: Delivery, reading: Reading) -> None:
             "text": bounce.text.replace("\x00", "?"),
         },
     )
+
+
+def _is_late(mail: InboundMail, delivery: Delivery) -> bool:
+    """Tell whether the message left so long ago that no honest server reports on it any more."""
+    left = Outcome.objects.filter(delivery_id=delivery.pk).order_by("-pk").values_list("at", flat=True).first()
+    return left is not None and mail.received_at - left > timedelta(days=policy.BOUNCE_BELIEVED_D)
 
 
 def _delivery(mail: InboundMail, delivery_id: int | None) -> Delivery | None:
