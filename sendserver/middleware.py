@@ -1,11 +1,15 @@
-"""Response headers that every page carries."""
+"""Response headers that every page carries, and who is not let in to any page."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBadRequest, HttpResponseBase
+from django.views.defaults import page_not_found
+
+from sendserver.lib.clientip import client_ip
 
 
 class SecurityHeaders:
@@ -23,6 +27,21 @@ class SecurityHeaders:
         response.headers.setdefault("Content-Security-Policy", settings.CSP)
         response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
         return response
+
+
+class StaffNetworks:
+    """Answer 404 below /staff/ to whoever is not in STAFF_NETWORKS; without any, staff come from anywhere."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer; in the words of any page that is not there."""
+        if request.path.startswith("/staff/") and settings.STAFF_NETWORKS:
+            visitor = ip_address(client_ip(request))
+            if not any(visitor in network for network in settings.STAFF_NETWORKS):
+                return page_not_found(request, Http404())
+        return self.get_response(request)
 
 
 class RefuseNul:

@@ -6,6 +6,7 @@ plugin only set other values. Names and meanings are listed in docs/operations.m
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import environ
@@ -48,6 +49,7 @@ _BASE_HOST = BASE_URL.split("://", 1)[1].split(":", 1)[0].split("/", 1)[0]
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[_BASE_HOST, "localhost", "127.0.0.1"])
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)  # hops counted from the right of X-Forwarded-For
+STAFF_NETWORKS = [ip_network(text) for text in env.list("STAFF_NETWORKS", default=[])]  # empty: from anywhere
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 LOCAL_WORLD = env_bool("LOCAL_WORLD", default=False)
 
@@ -115,6 +117,7 @@ MIDDLEWARE = [
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "accounts.middleware.CurrentOrganization",
+    "sendserver.middleware.StaffNetworks",
 ]
 ROOT_URLCONF = "sendserver.urls"
 WSGI_APPLICATION = "sendserver.wsgi.application"
