@@ -29,10 +29,10 @@ from accounts.errors import AccountsError
 from accounts.forms.review import ReviewForm
 from accounts.models import Standing, User, Verification, VerificationState
 from sendserver.lib import clock
+from sendserver.lib.cells import promise, waiting_first
 from sendserver.lib.states import TransitionRefusedError
 from sendserver.lib.tags import standing_tag, tag
 from sendserver.lib.words import duration
-from sendserver.staff.cells import promise, waiting_first
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):

@@ -24,8 +24,8 @@ from campaigns.content.compile import compile_message
 from campaigns.models import Campaign, CampaignState, Snapshot
 from campaigns.proposals import draft_urls, example_values
 from campaigns.views.edit import PREVIEW_CSP
+from sendserver.lib.cells import waiting_first
 from sendserver.lib.states import TransitionRefusedError
-from sendserver.staff.cells import waiting_first
 
 
 class AnswerForm(forms.Form):

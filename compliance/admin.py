@@ -21,7 +21,7 @@ from compliance.imports import fixes
 from compliance.imports.scan import counts_of
 from compliance.imports.staff import decide_held
 from compliance.models import Attestation, Contact, ImportJob, ImportState, Suppression
-from sendserver.staff.cells import waiting_first
+from sendserver.lib.cells import waiting_first
 
 SAMPLE = 25  # rows shown to staff
 

@@ -15,7 +15,7 @@ from abuse.admin.base import ReadOnlyAdmin, actor_of, key_in
 from abuse.admin.forms import ReasonForm
 from abuse.errors import AbuseError
 from abuse.models import Appeal
-from sendserver.staff.cells import waiting_first
+from sendserver.lib.cells import waiting_first
 
 
 @admin.register(Appeal)

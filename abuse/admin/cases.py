@@ -23,10 +23,10 @@ from abuse.models import Case, CaseState, Decision, DecisionKind
 from accounts.models import Organization
 from campaigns.models import Campaign
 from sendserver.lib import clock
+from sendserver.lib.cells import promise
 from sendserver.lib.states import TransitionRefusedError
 from sendserver.lib.tags import standing_tag, tag
 from sendserver.lib.words import typed
-from sendserver.staff.cells import promise
 
 # A sender's own message, shown to staff: no script, no form, no picture from elsewhere, sealed off from this site.
 MESSAGE_CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'self'"

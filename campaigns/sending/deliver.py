@@ -10,7 +10,6 @@ import asyncio
 import logging
 import random
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
@@ -20,10 +19,9 @@ from django.db import Error as DatabaseError
 
 from campaigns.bounces import BLOCKS
 from campaigns.errors import CampaignError, RenderError
-from campaigns.sending import claim as claims
 from campaigns.sending import epoch, letters, mime, relays, retry, slices
 from campaigns.sending.attempt import Ready, Told, finish, of_answer, of_error
-from campaigns.sending.claim import Item, Without
+from campaigns.sending.claim import Item
 from campaigns.sending.journal import Journal
 from campaigns.sending.outcomes import State, result_of
 from campaigns.sending.owners import LaneLock, Owner
@@ -33,6 +31,7 @@ from campaigns.sending.recover import recover
 from campaigns.sending.retry import Decision, Kind, Relay
 from campaigns.sending.slices import Counts, Held, Report, raise_surprise
 from campaigns.sending.smtp import SmtpConnection, Timeouts, WireError
+from campaigns.sending.supply import FRESH_SECONDS, Supply
 from campaigns.sending.system_lane import SystemMailSender
 from campaigns.sending.threads import DatabaseThreads
 from sendserver.lib import clock
@@ -41,10 +40,7 @@ from sendserver.lib.relays import RelayConfig
 log = logging.getLogger(__name__)
 Value = TypeVar("Value")
 
-FRESH_SECONDS: Final = 1.0  # a recipient looked up longer ago is looked up again before it is written
-RECHECK_BATCH: Final = 50
 FLUSH_SECONDS: Final = 0.5
-AHEAD_SECONDS: Final = 0.3  # a chunk is fetched this long before the last one is through
 WIRE_FAILURES_MAX: Final = 2  # of one message in a slice; then it waits, so that it does not stop the others
 OUTCOMES: Final = {Kind.ACCEPTED: State.ACCEPTED, Kind.REJECTED: State.REJECTED, Kind.RETRY: State.DEFERRED}
 
@@ -80,21 +76,16 @@ class Lane:
         self.journal = Journal(relay_key, owner)
         self.pace = Bucket(self.relay.rate)
         self.random = random.Random()  # noqa: S311 (jitter)
-        self.without = Without()
+        self.supply = Supply(self)
         self.letters: dict[int, mime.Letter] = {}
-        self.held: list[Held] = []
+        self.held = self.supply.held
         self.counts: dict[int, Counts] = {}
         self.wire_failures: dict[int, int] = {}
         self.relay_failed = False
         self.ending = self.out_of_time = False
-        self.stopped: set[int] = set()  # campaigns that may not be sent now
         self.attempted = self.accepted = self.in_doubt = 0
         self.system = SystemMailSender(self)
         self._threads = DatabaseThreads(relay_key)
-        self._began = time.monotonic()
-        self._ahead: asyncio.Task[bool] | None = None
-        self._surprise: BaseException | None = None
-        self._claiming = asyncio.Lock()
         self._flushing = asyncio.Lock()
 
     # --- the slice
@@ -106,13 +97,12 @@ class Lane:
             await self.system.send_all()  # passes before campaigns
             senders = [asyncio.create_task(self._sender()) for _ in range(settings.SENDING["connections"])]
             helper = asyncio.create_task(self.system.until_done())
-            outcomes = await asyncio.gather(*senders, return_exceptions=True)
+            outcomes: list[object] = [*await asyncio.gather(*senders, return_exceptions=True)]
             self.ending = True
             await helper
-            if self._ahead is not None:
-                await asyncio.wait([self._ahead])
+            outcomes.append(await self.supply.close())
             # After a surprise nothing is given back: the journal knows more than we do, and the next slice replays it.
-            raise_surprise([self._surprise, *outcomes], self.held)
+            raise_surprise(outcomes, self.held)
             await self._give_back()
             self.journal.close()
         except BaseException:
@@ -137,35 +127,17 @@ class Lane:
                 self.out_of_time = now > deadline
                 self.ending = self.ending or self.out_of_time or self.should_end()
                 self.lock.beat()
-                await self._stop_forbidden()
+                await self.supply.stop_forbidden()
                 if now - flushed >= FLUSH_SECONDS:
                     flushed = now
                     await self._flush_all()
                 if now - renewed > settings.SENDING["lease_seconds"] / 3:
                     renewed = now
-                    await self._renew()
+                    await self.supply.renew()
             except Exception:
                 # Without its watch a lane could neither be stopped nor write: it ends, and the next one recovers.
                 log.exception("%s: the watch failed", self.key)
                 self.ending = True
-
-    async def _renew(self) -> None:
-        """Keep the leases; what somebody else has taken meanwhile is let go."""
-        asked, held = time.monotonic(), list(self.held)
-        for one, is_ours in zip(held, await self.db(claims.renew, [one.claim for one in held]), strict=True):
-            one.lease_until = asked + settings.SENDING["lease_seconds"] if is_ours else 0.0
-            if not is_ours:
-                one.waiting.clear()
-                await self._flush_if_through(one)
-
-    async def _stop_forbidden(self) -> None:
-        held = {campaign for one in self.held for campaign in one.claim.campaigns}
-        self.stopped = held - await self.db(claims.still_sendable, held)
-        for one in list(self.held):
-            kept = deque(pair for pair in one.waiting if pair[0].campaign_id not in self.stopped)
-            one.put_back += len(one.waiting) - len(kept)
-            one.waiting = kept
-            await self._flush_if_through(one)
 
     # --- campaigns
     async def _sender(self) -> None:
@@ -186,7 +158,7 @@ class Lane:
                     if connection is None:
                         continue
                 ahead = await self._converse(cast(SmtpConnection, connection), current)
-                await self._flush_if_through(current.held)
+                await self.flush_if_through(current.held)
         finally:
             if ahead is not None:
                 self._let_go(ahead)
@@ -245,7 +217,9 @@ class Lane:
         if self.ending or self._is_stopped(ready.item):
             self._put_back(ready.held)
             return False
-        return time.monotonic() - ready.looked_at <= FRESH_SECONDS or await self._look_again(ready.held, ready.item)
+        return time.monotonic() - ready.looked_at <= FRESH_SECONDS or await self.supply.look_again(
+            ready.held, ready.item
+        )
 
     def _let_go(self, ready: Ready) -> None:
         """Leave somebody whose envelope may be on the wire, and nothing else: as if never tried."""
@@ -255,7 +229,7 @@ class Lane:
     async def _ready(self) -> Ready | None:
         """Return the next recipient with its message written, or None when there is no more work."""
         while True:
-            taken = await self._next()
+            taken = await self.supply.next()
             if taken is None:
                 return None
             (held, item), looked_at = taken, time.monotonic()
@@ -268,11 +242,11 @@ class Lane:
             if written is not None:
                 return Ready(held, item, written, looked_at)
             held.on_wire -= 1
-            await self._flush_if_through(held)
+            await self.flush_if_through(held)
 
     def _ready_at_once(self) -> Ready | None:
         """Return the next recipient if nothing has to be waited for: looked up just now, letter loaded, pace kept."""
-        self._claim_ahead()
+        self.supply.claim_ahead()
         held = next((held for held in self.held if held.waiting), None)
         if held is None or self.ending or self.relay_failed:
             return None
@@ -291,80 +265,9 @@ class Lane:
         self.counts[item.campaign_id].tried += 1
         return Ready(held, item, written, looked_at)
 
-    async def _next(self) -> tuple[Held, Item] | None:
-        """Return the next recipient that may be mailed now, fetching another chunk when needed."""
-        while not self.ending and not self.relay_failed:
-            for held in self.held:
-                if held.waiting:
-                    item, looked_at = held.waiting.popleft()
-                    held.on_wire += 1
-                    if time.monotonic() - looked_at <= FRESH_SECONDS or await self._look_again(held, item):
-                        return held, item
-                    held.on_wire -= 1
-                    break
-            else:
-                if not await self._claim_more():
-                    return None
-        return None
-
-    async def _look_again(self, held: Held, item: Item) -> bool:
-        """Ask once more about this recipient and the next ones; True when it may still be mailed."""
-        nearby = [pair[0] for pair in list(held.waiting)[:RECHECK_BATCH]]
-        now = time.monotonic()
-        reasons = await self.db(claims.recheck, [one.delivery_id for one in (item, *nearby)])
-        done = {one.delivery_id for one in nearby}
-        kept: deque[tuple[Item, float]] = deque()
-        for one, at in held.waiting:
-            if one.delivery_id in reasons:
-                self._leave_out(held, one, reasons[one.delivery_id])
-            else:
-                kept.append((one, now if one.delivery_id in done else at))
-        held.waiting = kept
-        if item.delivery_id in reasons:
-            self._leave_out(held, item, reasons[item.delivery_id])
-            return False
-        return True
-
-    def _claim_ahead(self) -> None:
-        """Fetch the next chunk before this one is through, when what is left lasts for less than it stays fresh."""
-        if self._ahead is not None:
-            return
-        per_second = self.attempted / max(0.1, time.monotonic() - self._began)
-        if sum(len(held.waiting) for held in self.held) < per_second * AHEAD_SECONDS:
-            self._ahead = asyncio.create_task(self._claim_more(ahead=True))
-            self._ahead.add_done_callback(self._claimed_ahead)
-
-    def _claimed_ahead(self, task: asyncio.Task[bool]) -> None:
-        self._ahead = None
-        if not task.cancelled() and task.exception() is not None:
-            self._surprise = self._surprise or task.exception()
-            self.ending = True
-
-    async def _claim_more(self, *, ahead: bool = False) -> bool:
-        async with self._claiming:
-            if not ahead and any(held.waiting for held in self.held):
-                return True  # another sender fetched meanwhile
-            asked = time.monotonic()
-            claim = await self.db(claims.claim_retries, self.key, self.owner, self.without)
-            claim = claim or await self.db(claims.claim_chunk, self.key, self.owner, self.without)
-            if claim is None:
-                return False
-            now = time.monotonic()
-            lease_until = asked + settings.SENDING["lease_seconds"]
-            held = Held(claim, deque((item, now) for item in claim.items), lease_until)
-            for item, reason in claim.left_out:
-                self._leave_out(held, item, reason)
-            self.held.append(held)
-        await self._flush_if_through(held)
-        return True
-
-    def _leave_out(self, held: Held, item: Item, reason: str) -> None:
-        state = State.SUPPRESSED if reason == "suppressed" else State.SKIPPED
-        held.results.append(result_of(item, state, relay=self.key, at=clock.now(), reply=reason))
-
     async def _written(self, held: Held, item: Item) -> mime.Written | None:
         """Return the message, or None when it cannot be written or its campaign cannot be sent at all."""
-        if item.campaign_id in self.without.campaigns:
+        if item.campaign_id in self.supply.without.campaigns:
             self._put_back(held)
             return None
         counts = self.counts.setdefault(item.campaign_id, Counts())
@@ -374,7 +277,7 @@ class Lane:
             return mime.write(letter, mime.Recipient(item.delivery_id, item.address, item.values))
         except letters.LetterError as error:
             self._put_back(held)
-            self.without.campaigns.add(item.campaign_id)
+            self.supply.without.campaigns.add(item.campaign_id)
             await self.db(slices.brake_for, item.campaign_id, error)
         except (RenderError, CampaignError) as error:
             await self._unwritable(held, item, str(error))
@@ -407,8 +310,10 @@ class Lane:
     async def _settle(self, ready: Ready, told: Told) -> None:
         """Write down what became of an attempt, and do what follows from it."""
         held, item, (decision, details) = ready.held, ready.item, told
-        if decision.kind is Kind.PUT_BACK and self._fails_too_often(item, decision):
-            decision = Decision(Kind.RETRY, decision.relay, "transient", retry.STEPS_SECONDS[0], decision.rule)
+        if decision.kind is Kind.PUT_BACK and decision.relay is not Relay.FAULT:  # a fault of the relay is not its
+            failures = self.wire_failures[item.delivery_id] = self.wire_failures.get(item.delivery_id, 0) + 1
+            if failures >= WIRE_FAILURES_MAX:
+                decision = Decision(Kind.RETRY, decision.relay, "transient", retry.STEPS_SECONDS[0], decision.rule)
         if decision.kind is Kind.PUT_BACK:
             self._put_back(held)
         else:
@@ -443,14 +348,7 @@ class Lane:
         held.put_back += 1
 
     def _is_stopped(self, item: Item) -> bool:
-        return item.campaign_id in self.stopped or item.campaign_id in self.without.campaigns
-
-    def _fails_too_often(self, item: Item, decision: Decision) -> bool:
-        """Tell whether this message has now broken its conversation too often; a fault of the relay is not its."""
-        if decision.relay is Relay.FAULT:
-            return False
-        seen = self.wire_failures[item.delivery_id] = self.wire_failures.get(item.delivery_id, 0) + 1
-        return seen >= WIRE_FAILURES_MAX
+        return item.campaign_id in self.supply.stopped or item.campaign_id in self.supply.without.campaigns
 
     async def relay_trouble(self, decision: Decision) -> None:
         """End the slice and open the breaker: nobody's message is blamed for a relay in trouble."""
@@ -461,10 +359,11 @@ class Lane:
     async def _judge(self, campaign_id: int) -> None:
         counts = self.counts[campaign_id]
         if await self.db(slices.judge, campaign_id, counts):
-            self.without.campaigns.add(campaign_id)
+            self.supply.without.campaigns.add(campaign_id)
 
     # --- writing down
-    async def _flush_if_through(self, held: Held) -> None:
+    async def flush_if_through(self, held: Held) -> None:
+        """Write the results of a claim of which nothing is left to do."""
         if held.is_through:
             await self._flush(held)
 
@@ -472,6 +371,7 @@ class Lane:
         for held in list(self.held):
             if held.results:
                 await self._flush(held)
+        await self.db(epoch.check)  # as young as the last answer: a copy from the middle of a slice is behind it
         if self.accepted and not self.relay_failed:  # what was taken earlier does not close the breaker again
             await self.db(relays.report_ok, self.key)
 
@@ -498,5 +398,4 @@ class Lane:
             held.put_back += len(held.waiting)
             held.waiting.clear()
             await self._flush(held, release=True)
-        if self.accepted and not self.relay_failed:
-            await self.db(relays.report_ok, self.key)
+        await self._flush_all()

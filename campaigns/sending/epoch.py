@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +64,7 @@ def _read() -> dict[str, list[int]] | None:
 
 
 def _write(memory: dict[str, object]) -> None:
-    draft = path().with_suffix(f".{os.getpid()}")
+    draft = path().with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+    draft.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft.write_text(json.dumps(memory))
     draft.replace(path())

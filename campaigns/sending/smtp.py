@@ -15,20 +15,18 @@ import base64
 import contextlib
 import ssl
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, cast
 
-from campaigns.sending.replies import MalformedReplyError, Reply, ReplyParser
+from campaigns.sending.replies import Reply
+from campaigns.sending.wire import Wire
 from sendserver.lib.relays import RelayConfig
 
 IDLE_PROBE_SECONDS: Final = 20.0  # a connection unused for longer is asked with NOOP before it is trusted
-_REPLIES_WAITING_MAX: Final = 50
 _AT_ONCE_MAX: Final = 48 * 1024  # octets: what an idle connection's send buffer takes without waiting for the relay
 _DOT: Final = b".\r\n"
-_TICK: Final = 0.002  # seconds by which a loop's clock may lag behind its timers
 
 
 class Phase(StrEnum):
@@ -99,103 +97,6 @@ class Timeouts:
         return cls(**{name: value * scale for name, value in seconds.items()})
 
 
-class _Wire(asyncio.Protocol):
-    """The socket's side: bytes to replies, and whether what we wrote has reached the kernel."""
-
-    def __init__(self) -> None:
-        self.parser = ReplyParser()
-        self.replies: deque[Reply] = deque()
-        self.failure: str = ""
-        self.transport: asyncio.Transport | None = None
-        self._loop = asyncio.get_running_loop()
-        self._waiter: asyncio.Future[None] | None = None
-        self._deadline = 0.0
-        self._timer: asyncio.TimerHandle | None = None  # one for all waits: set anew only when it comes too late
-        self._drained = asyncio.Event()
-        self._drained.set()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        # "Drained" shall mean: handed on, not kept. TLS transports compare with >=, so 0 would pause them for good.
-        is_tls = self.transport.get_extra_info("ssl_object") is not None
-        self.transport.set_write_buffer_limits(high=1 if is_tls else 0, low=0)
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            self.replies.extend(self.parser.feed(data))
-        except MalformedReplyError as error:
-            self.fail(f"malformed reply, {error}")
-        if len(self.replies) > _REPLIES_WAITING_MAX:
-            self.fail("unasked replies")
-        self._wake()
-
-    def fail(self, reason: str) -> None:
-        self.failure = self.failure or reason
-        self._wake()
-        self._drained.set()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self.transport is not None:
-            self.transport.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.transport = None  # nothing is left to abort
-        self.fail(f"connection lost{f' ({exc})' if exc else ''}")
-
-    def pause_writing(self) -> None:
-        self._drained.clear()
-
-    def resume_writing(self) -> None:
-        self._drained.set()
-
-    async def reply(self, seconds: float) -> Reply:
-        """Return the next reply; raises ConnectionError, or TimeoutError after `seconds`."""
-        deadline = self._loop.time() + seconds
-        while not self.replies:
-            if self.failure:
-                raise ConnectionError(self.failure)
-            if self._loop.time() + _TICK >= deadline:
-                raise TimeoutError
-            self._waiter = self._loop.create_future()
-            self._set_timer(deadline)
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        return self.replies.popleft()
-
-    def _set_timer(self, deadline: float) -> None:
-        self._deadline = deadline
-        if self._timer is not None and self._timer.when() > deadline:
-            self._timer.cancel()
-            self._timer = None
-        if self._timer is None:
-            self._timer = self._loop.call_at(deadline, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        if self._waiter is None:
-            return
-        if self._loop.time() + _TICK >= self._deadline:
-            self._wake()
-        else:
-            self._timer = self._loop.call_at(self._deadline, self._tick)
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def kept(self) -> int:
-        """Return how many octets the kernel has not taken yet."""
-        return self.transport.get_write_buffer_size() if self.transport is not None else 0
-
-    async def drain(self) -> None:
-        await self._drained.wait()
-        if self.failure:
-            raise ConnectionError(self.failure)
-
-
 @dataclass
 class SmtpConnection:
     """A conversation with one relay. Open it, send any number of messages, close it; after WireError it is dead."""
@@ -206,7 +107,7 @@ class SmtpConnection:
     extensions: dict[str, str] = field(default_factory=dict)
     sent: int = 0
     is_secure: bool = False
-    _wire: _Wire | None = None
+    _wire: Wire | None = None
     _used_at: float = 0.0
     _needs_reset: bool = False
     _begun: Envelope | None = None
@@ -266,7 +167,7 @@ class SmtpConnection:
         """
         if message.startswith(b".") or b"\r\n." in message:
             message = (b"." if message.startswith(b".") else b"") + message.replace(b"\r\n.", b"\r\n..")
-        wire = cast(_Wire, self._wire)
+        wire = cast(Wire, self._wire)
         tail = _DOT + self._group(following) if following is not None else _DOT
         if len(message) > _AT_ONCE_MAX:
             await self._drained(message)
@@ -307,7 +208,7 @@ class SmtpConnection:
         try:
             async with asyncio.timeout(self.timeouts.connect):
                 _, self._wire = await loop.create_connection(
-                    _Wire, host, self.relay.port, ssl=context, server_hostname=host if context else None
+                    Wire, host, self.relay.port, ssl=context, server_hostname=host if context else None
                 )
         except ssl.SSLError as error:
             raise WireError(Phase.TLS, f"certificate or TLS: {error}", fault=True) from error
@@ -326,12 +227,12 @@ class SmtpConnection:
         if "STARTTLS" not in self.extensions:
             raise self._dead(Phase.TLS, "the relay does not offer STARTTLS", fault=True)
         self._require(Phase.TLS, await self._command(Phase.TLS, "STARTTLS"), 220)
-        old = cast(_Wire, self._wire)
+        old = cast(Wire, self._wire)
         if old.replies or not old.parser.is_idle:  # RFC 3207 section 6: what came in the clear is not to be trusted
             raise self._dead(Phase.TLS, "data before the handshake", fault=True)
         if old.transport is None:
             raise self._dead(Phase.TLS, old.failure)
-        wire = _Wire()
+        wire = Wire()
         try:
             async with asyncio.timeout(self.timeouts.connect):
                 secured = await asyncio.get_running_loop().start_tls(
@@ -425,11 +326,11 @@ class SmtpConnection:
         self._write(Phase.BODY, message)
         try:
             async with asyncio.timeout(self.timeouts.body):
-                await cast(_Wire, self._wire).drain()
+                await cast(Wire, self._wire).drain()
         except (ConnectionError, TimeoutError) as error:
             raise self._dead(Phase.BODY, str(error) or "the relay stopped reading") from error
 
-    def _refuse_interruption(self, wire: _Wire) -> None:
+    def _refuse_interruption(self, wire: Wire) -> None:
         """A relay that speaks in mid-body has something else in mind, such as 421."""
         if wire.replies:
             raise self._dead(Phase.BODY, f"spoke before the dot: {wire.replies[0].text}", reply=wire.replies[0])

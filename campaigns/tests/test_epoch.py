@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.mail import EmailMessage, get_connection
+from django.db import connections
 
 from accounts.models import AuditEntry, Organization
 from campaigns import brakes
-from campaigns.models import Brake
+from campaigns.models import Brake, Outcome
 from campaigns.sending import epoch
 from campaigns.tests.lanes import planned, run_both, states, two_relays
 
@@ -57,3 +59,24 @@ def test_ordinary_work_is_never_taken_for_a_restore(larkfield: Organization, pai
     assert states(campaign) == {"accepted": 30}
     assert not Brake.objects.exists()
     assert epoch.check()
+
+
+def test_the_memory_is_as_young_as_the_last_answer(larkfield: Organization, pair: Any) -> None:
+    """A copy of the database from the middle of this slice would be behind it, and its journal is gone."""
+    planned(larkfield, 30)
+    run_both()
+    newest = Outcome.objects.order_by("-pk").values_list("pk", flat=True)[0]
+    assert json.loads(epoch.path().read_text())["numbers"][0] == newest
+
+
+def test_two_lanes_may_remember_at_the_same_moment(larkfield: Organization, pair: Any) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        done = list(threads.map(_check, range(40)))
+    assert done == [True] * 40
+
+
+def _check(_: int) -> bool:
+    try:
+        return epoch.check()
+    finally:
+        connections.close_all()
