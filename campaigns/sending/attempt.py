@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
@@ -11,7 +12,7 @@ from campaigns.sending.claim import Item, first_time
 from campaigns.sending.journal import Journal
 from campaigns.sending.mime import Written
 from campaigns.sending.retry import Decision, Kind
-from campaigns.sending.slices import Held
+from campaigns.sending.slices import FRESH_SECONDS, Held
 from campaigns.sending.smtp import Answer, Envelope, SmtpConnection, WireError
 from sendserver.lib import clock
 
@@ -31,6 +32,11 @@ class Ready:
     item: Item
     written: Written
     looked_at: float
+
+    @property
+    def is_fresh(self) -> bool:
+        """Tell whether the database need not be asked again."""
+        return time.monotonic() - self.looked_at <= FRESH_SECONDS
 
     @property
     def envelope(self) -> Envelope:

@@ -29,9 +29,9 @@ from campaigns.sending.pace import Bucket
 from campaigns.sending.record import flush
 from campaigns.sending.recover import recover
 from campaigns.sending.retry import Decision, Kind, Relay
-from campaigns.sending.slices import Counts, Held, Report, raise_surprise
+from campaigns.sending.slices import FRESH_SECONDS, Counts, Held, Report, raise_surprise
 from campaigns.sending.smtp import SmtpConnection, Timeouts, WireError
-from campaigns.sending.supply import FRESH_SECONDS, Supply
+from campaigns.sending.supply import Supply
 from campaigns.sending.system_lane import SystemMailSender
 from campaigns.sending.threads import DatabaseThreads
 from sendserver.lib import clock
@@ -344,8 +344,7 @@ class Lane:
         self.in_doubt += state == State.IN_DOUBT
 
     def _put_back(self, held: Held) -> None:
-        """Leave the delivery as if never tried: it has no outcome, so the next claim of its chunk finds it."""
-        held.put_back += 1
+        held.put_back += 1  # as if never tried: without an outcome the next claim of its chunk finds it
 
     def _is_stopped(self, item: Item) -> bool:
         return item.campaign_id in self.supply.stopped or item.campaign_id in self.supply.without.campaigns

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from django.db.models import Sum
 
@@ -15,6 +16,8 @@ from campaigns.models import Campaign, Event, EventKind, Outcome, Tally
 from campaigns.sending.claim import Claim, Item
 from campaigns.sending.letters import LetterError
 from campaigns.sending.outcomes import Result
+
+FRESH_SECONDS: Final = 1.0  # a recipient looked up longer ago is looked up again before the message goes
 
 
 class UnsureError(RuntimeError):

@@ -14,11 +14,10 @@ from campaigns.sending import claim as claims
 from campaigns.sending.claim import Item, Without
 from campaigns.sending.outcomes import State, result_of
 from campaigns.sending.owners import Owner
-from campaigns.sending.slices import Held
+from campaigns.sending.slices import FRESH_SECONDS, Held
 from sendserver.lib import clock
 
 Value = TypeVar("Value")
-FRESH_SECONDS: Final = 1.0  # a recipient looked up longer ago is looked up again before it is written
 RECHECK_BATCH: Final = 50
 AHEAD_SECONDS: Final = 0.3  # a chunk is fetched this long before the last one is through
 

@@ -18,7 +18,7 @@ from django.db import connection, connections
 
 from accounts.models import Organization
 from campaigns.models import Chunk, Delivery, Outcome, Usage
-from campaigns.sending import claim, deliver, owners
+from campaigns.sending import claim, deliver, journal, owners
 from campaigns.sending.claim import Without
 from campaigns.sending.owners import Owner
 from campaigns.tests.lanes import close_breakers, make_due, planned, states, tallies, two_relays
@@ -96,6 +96,7 @@ def test_answers_in_the_journal_survive_the_death(
     pair[0].on(Phase.MAIL, wait_for(gate, reached), when=lambda s: len(pair[0].accepted) == 6)
     process = _start(pair)
     assert reached.wait(30)
+    _until(lambda: _answers() == 6)  # the relay hears of the seventh together with the sixth message
     assert not Outcome.objects.exists()
     os.kill(process.pid, signal.SIGKILL)
     process.wait(10)
@@ -104,6 +105,11 @@ def test_answers_in_the_journal_survive_the_death(
     assert states(campaign) == tallies(campaign) == {"accepted": 10}
     assert max(Counter(pair[0].recipients).values()) == 1
     assert Outcome.objects.filter(queue_id="AAAA").count() == 6
+
+
+def _answers() -> int:
+    files = Path(live_settings.JOURNAL_DIR).glob("*.journal")
+    return sum(entry.result is not None for path in files for entry in journal.read(path))
 
 
 def test_a_stopped_process_is_ended_before_its_work_is_taken(
