@@ -83,10 +83,15 @@ class DecisionAdmin(ReadOnlyAdmin):
     list_select_related = ("organization", "actor")
     list_intro = "Append-only and hash-chained."
     fields = (
-        "reference", "kind", "organization", "case", "actor", "confirms", "rule", "reason", "customer_must", "said",
+        "reference", "kind", "organization", "case", "by", "confirms", "rule", "reason", "customer_must", "said",
         "reporter_letter", "at",
     )  # fmt: skip
-    readonly_fields = ("said",)
+    readonly_fields = ("by", "said")
+
+    @admin.display(description="actor")
+    def by(self, decision: Decision) -> str:
+        """Name who decided, without a link: moderators may not open colleagues' accounts."""
+        return decision.actor.get_full_name()
 
     @admin.display(description="statement of reasons")
     def said(self, decision: Decision) -> SafeString:
