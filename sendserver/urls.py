@@ -4,6 +4,8 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
+admin.autodiscover()  # here, so that processes without pages do not load it: see sendserver.staff.apps
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("sendserver.pages.urls")),
     path("", include("accounts.urls")),

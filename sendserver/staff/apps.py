@@ -1,9 +1,12 @@
-"""Makes our staff site the default AdminSite, so that every app registers with it."""
+"""Makes our staff site the default AdminSite, so that every app registers with it.
 
-from django.contrib.admin.apps import AdminConfig
+The registering itself is in sendserver.urls: lanes and other workers have no pages and need not carry them.
+"""
+
+from django.contrib.admin.apps import SimpleAdminConfig
 
 
-class StaffConfig(AdminConfig):
+class StaffConfig(SimpleAdminConfig):
     """django.contrib.admin with our site."""
 
     default_site = "sendserver.staff.site.StaffSite"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 
 import pytest
+from django.conf import settings
 from django.contrib import admin
 from django.db import transaction
 from django.db.models import Model
@@ -17,6 +19,7 @@ from sendserver.tests import access_table
 from sendserver.tests.addresses import ARGUMENTS, STAFF_ARGUMENTS, UNNAMED, names, objects
 
 METHODS = ("GET", "POST")
+import_module(settings.ROOT_URLCONF)  # registers what has pages
 MODELS = {model._meta.label_lower.replace(".", "_"): model for model in admin.site._registry}
 Row = tuple[str, list[str], list[str]]
 
