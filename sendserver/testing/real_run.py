@@ -22,11 +22,12 @@ from accounts.verification import Answer, Ruling
 from campaigns import planning
 from campaigns.approve import Order, approve, decide_held
 from campaigns.inbound.addresses import Links
-from campaigns.models import Campaign, Delivery, Outcome, Tally
+from campaigns.models import Campaign, Delivery, Outcome, Tally, Usage
 from campaigns.sending import sweep
 from compliance.imports import staff
 from compliance.lists import mailable_count
 from compliance.models import ImportJob, ImportState
+from sendserver.lib import clock
 from sendserver.lib.tokens import Purpose, open_token
 from sendserver.local import demo, demo_sending
 from sendserver.local import demo_people as cast
@@ -80,6 +81,9 @@ class Run:
         if review:
             verification.decide(review, Ruling(Answer.APPROVE, "Known for years.", ALLOWANCE), actor=self.staff)
         self.organization.refresh_from_db()
+        used = Usage.objects.filter(organization=self.organization, day=clock.now().date()).first()
+        if used is not None and used.count + 2 * ROWS > ALLOWANCE:
+            raise SystemExit("Earlier runs have used up today's allowance. Begin the story anew: make reset")
 
     def upload(self) -> None:
         """Upload the file, sign, let the worker read it, let staff approve the held list."""
