@@ -43,7 +43,11 @@ class Walker:
 
     def __init__(self, browser: Browser, base: str, folder: Path, name: str) -> None:
         self.base, self.folder, self.name = base, folder, name
-        context = browser.new_context(viewport={"width": WIDTHS["desktop"], "height": HEIGHT}, base_url=base)
+        context = browser.new_context(
+            viewport={"width": WIDTHS["desktop"], "height": HEIGHT},
+            base_url=base,
+            reduced_motion="reduce",  # a picture right behind a change of scheme shows no colour half-way
+        )
         context.set_default_timeout(PATIENCE)
         self.page: Page = context.new_page()
         self.count = Count()
