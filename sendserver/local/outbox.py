@@ -158,7 +158,8 @@ class Outbox:
         if line is None:
             return None
         before = sum(
-            other.mail_from == line.mail_from and other.rcpt_to == line.rcpt_to and other.at < line.at
+            (other.message_id, other.mail_from, other.rcpt_to) == (line.message_id, line.mail_from, line.rcpt_to)
+            and other.at < line.at
             for other in lines
         )
         return line, before + 1

@@ -132,6 +132,13 @@ def test_emptying(keep: Keep, client: Client) -> None:
     assert "1 message that relay-1" in client.get("/local/outbox/").content.decode()
 
 
+def test_another_letter_to_the_same_person_is_no_second_try(keep: Keep, var: Path) -> None:
+    first = keep(newsletter())
+    second = keep(newsletter().replace(b"Message-ID: <", b"Message-ID: <other-"))
+    box = outbox.outbox_of(var)
+    assert [found[1] for found in (box.find(first), box.find(second)) if found] == [1, 1]
+
+
 def test_counts_tries(keep: Keep, var: Path) -> None:
     first = keep(newsletter())
     second = keep(newsletter())
