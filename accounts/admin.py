@@ -30,27 +30,10 @@ from accounts.forms.review import ReviewForm
 from accounts.models import Standing, User, Verification, VerificationState
 from sendserver.lib import clock
 from sendserver.lib.cells import promise, waiting_first
+from sendserver.lib.readonly import ReadOnlyAdmin
 from sendserver.lib.states import TransitionRefusedError
 from sendserver.lib.tags import standing_tag, tag
 from sendserver.lib.words import duration
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """Looking only: no adding, no deleting, no saving."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse."""
-        return False
 
 
 @admin.register(Verification)

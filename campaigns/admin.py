@@ -25,6 +25,7 @@ from campaigns.models import Campaign, CampaignState, Snapshot
 from campaigns.proposals import draft_urls, example_values
 from campaigns.views.edit import PREVIEW_CSP
 from sendserver.lib.cells import waiting_first
+from sendserver.lib.readonly import ReadOnlyAdmin
 from sendserver.lib.states import TransitionRefusedError
 
 
@@ -45,7 +46,7 @@ class AnswerForm(forms.Form):
 
 
 @admin.register(Campaign)
-class CampaignAdmin(admin.ModelAdmin):
+class CampaignAdmin(ReadOnlyAdmin):
     """The queue of held campaigns; campaigns of every other state can be looked up."""
 
     list_display = ("name", "organization", "state", "scheduled_at", "approved_by")
@@ -53,24 +54,11 @@ class CampaignAdmin(admin.ModelAdmin):
     search_fields = ("name", "subject", "organization__name", "uid")
     list_select_related = ("organization", "approved_by")
     ordering = ("-state", "pk")
-    show_full_result_count = False
     show_facets = admin.ShowFacets.ALLOW
     list_title = "Held campaigns"
     list_intro = "Stopped by a check until somebody has read them."
     search_help_text = "Name, subject, organization"
     change_form_template = "admin/campaigns/campaign/change_form.html"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse: customers write campaigns."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: evidence stays."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: a state is moved by an answer, never edited."""
-        return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Let every member of staff look."""

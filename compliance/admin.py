@@ -22,6 +22,7 @@ from compliance.imports.scan import counts_of
 from compliance.imports.staff import decide_held
 from compliance.models import Attestation, Contact, ImportJob, ImportState, Suppression
 from sendserver.lib.cells import waiting_first
+from sendserver.lib.readonly import ReadOnlyAdmin
 
 SAMPLE = 25  # rows shown to staff
 
@@ -43,7 +44,7 @@ class DecideForm(forms.Form):
 
 
 @admin.register(ImportJob)
-class ImportJobAdmin(admin.ModelAdmin):
+class ImportJobAdmin(ReadOnlyAdmin):
     """Uploads, those that wait first."""
 
     list_display = ("file_name", "organization", "contact_list", "state", "row_count", "created_at", "finished_at")
@@ -52,24 +53,11 @@ class ImportJobAdmin(admin.ModelAdmin):
     list_select_related = ("organization", "contact_list")
     ordering = ("finished_at", "pk")
     show_facets = admin.ShowFacets.ALWAYS
-    show_full_result_count = False
     list_title = "Risky uploads"
     list_intro = "Their people are mailed only after a look."
     search_help_text = "File, organization"
     change_form_template = "admin/compliance/importjob/change_form.html"
     fields: ClassVar = ["file_name"]
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: uploads come from customers."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: an upload is part of the record."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse the generic form; deciding has its own post."""
-        return False
 
     def get_urls(self) -> list[URLPattern]:
         """Add the post of the decide panel."""

@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from abuse import appeals
-from abuse.admin.base import ReadOnlyAdmin, actor_of, key_in
+from abuse.admin.base import DeskAdmin, actor_of, key_in
 from abuse.admin.forms import ReasonForm
 from abuse.errors import AbuseError
 from abuse.models import Appeal
@@ -19,7 +19,7 @@ from sendserver.lib.cells import waiting_first
 
 
 @admin.register(Appeal)
-class AppealAdmin(ReadOnlyAdmin):
+class AppealAdmin(DeskAdmin):
     """Appeals, the oldest promise first."""
 
     list_display = ("decision", "organization", "ground", "promised_until", "state", "decided_by")

@@ -12,29 +12,15 @@ from django.views.decorators.http import require_POST
 
 from abuse.moderation import may_moderate
 from accounts.models import User
+from sendserver.lib.readonly import ReadOnlyAdmin
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """Rows that staff may look at; what changes them are decisions, which have their own forms."""
+class DeskAdmin(ReadOnlyAdmin):
+    """Rows of the abuse desk, with its guards."""
 
     actions_on_top = True
     show_facets = admin.ShowFacets.ALWAYS
-    show_full_result_count = False
     list_per_page = 50
-    list_title = ""  # when the plural Django makes is not a word
-    list_intro = ""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: rows come from the product."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: state fields are never edited."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: evidence stays."""
-        return False
 
     def require_look(self, request: HttpRequest) -> None:
         """Raise PermissionDenied for staff whose group may not look at these rows."""

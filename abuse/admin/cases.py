@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from abuse import cases, evidence, moderation, notices
-from abuse.admin.base import ReadOnlyAdmin, actor_of, key_in
+from abuse.admin.base import DeskAdmin, actor_of, key_in
 from abuse.admin.filters import HolderFilter, OpenFilter, PromiseFilter
 from abuse.admin.forms import DecideForm, ReasonForm
 from abuse.errors import AbuseError
@@ -40,7 +40,7 @@ def promise_tag(case: Case) -> SafeString:
 
 
 @admin.register(Case)
-class CaseAdmin(ReadOnlyAdmin):
+class CaseAdmin(DeskAdmin):
     """Complaints gathered in cases, the oldest promise first."""
 
     list_display = ("what", "of", "promise", "signals", "held_by")

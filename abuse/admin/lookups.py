@@ -8,13 +8,13 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from abuse.admin.base import ReadOnlyAdmin
+from abuse.admin.base import DeskAdmin
 from accounts.models import AuditEntry, Organization, User
 from sendserver.lib.tags import standing_tag
 
 
 @admin.register(Organization)
-class OrganizationAdmin(ReadOnlyAdmin):
+class OrganizationAdmin(DeskAdmin):
     """All tenants; standing and allowance are moved by decisions only."""
 
     list_display = ("name", "standing_word", "a_day", "created_at")
@@ -47,7 +47,7 @@ class OrganizationAdmin(ReadOnlyAdmin):
 
 
 @admin.register(AuditEntry)
-class AuditAdmin(ReadOnlyAdmin):
+class AuditAdmin(DeskAdmin):
     """Who did what, when and why; the table itself refuses changes."""
 
     list_display = ("at", "action", "about", "organization", "who", "reason")
@@ -57,7 +57,6 @@ class AuditAdmin(ReadOnlyAdmin):
     search_help_text = "Act, subject, reason, organization"
     ordering = ("-id",)
     list_select_related = ("organization",)
-    show_full_result_count = False
     list_title = "Audit log"
     list_intro = "Append-only and hash-chained."
     fields = ("at", "action", "subject", "organization", "who", "actor_uid", "reason", "detail")

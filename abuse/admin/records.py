@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from abuse import intake
-from abuse.admin.base import ReadOnlyAdmin
+from abuse.admin.base import DeskAdmin
 from abuse.customer import statement_rows
 from abuse.models import Complaint, Decision
 
@@ -33,7 +33,7 @@ class CaseFilter(admin.SimpleListFilter):
 
 
 @admin.register(Complaint)
-class ComplaintAdmin(ReadOnlyAdmin):
+class ComplaintAdmin(DeskAdmin):
     """Reports as they came in."""
 
     list_display = ("what", "source", "grade", "organization", "case", "received_at")
@@ -72,7 +72,7 @@ class ComplaintAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Decision)
-class DecisionAdmin(ReadOnlyAdmin):
+class DecisionAdmin(DeskAdmin):
     """Decisions with their statements."""
 
     list_display = ("reference", "kind", "organization", "rule", "actor", "at")

@@ -10,12 +10,14 @@ from django import forms
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
+from django.utils.functional import lazy
 from django.utils.html import format_html
-from django.utils.safestring import mark_safe
+from django.utils.safestring import SafeString, mark_safe
 
 from accounts import signup
 from accounts.forms.texts import NameField
 from accounts.models import User
+from sendserver.lib.tags import rule
 
 WHO = [
     ("asked", "People who signed up with us | You have their yes, or you will collect it with our forms"),
@@ -26,8 +28,14 @@ WHO = [
     ),
     (
         "bought",
-        "Addresses we bought, rented, were given or found | "
-        "We cannot help with these, and would rather say so now (rule 2.1)",
+        lazy(
+            lambda: format_html(
+                "Addresses we bought, rented, were given or found | "
+                "We cannot help with these, and would rather say so now ({})",
+                rule("2.1"),
+            ),
+            SafeString,
+        )(),
     ),
 ]
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
-from accounts.models import Organization
+from accounts.models import AuditEntry, Organization
 from campaigns.models import Campaign, CampaignState, ClickCount, Event, Link, Tally
 from campaigns.tests.world import World, add_person, make_draft, make_world
 from compliance import policy
@@ -164,6 +164,20 @@ def test_stopped_is_for_good(running: Campaign, alice: Persona) -> None:
     alice.client.post(reverse("campaign_resume", args=[running.uid]))
     running.refresh_from_db()
     assert running.state == CampaignState.STOPPED
+
+
+def test_a_look_by_staff_is_no_pause(running: Campaign, alice: Persona, moderator: Persona) -> None:
+    before = _titles(alice, running)
+    moderator.client.get(reverse("admin:campaigns_campaign_change", args=[running.pk]))
+    assert AuditEntry.objects.filter(action="campaign.opened_by_staff", subject=f"campaign:{running.uid}").exists()
+    assert _titles(alice, running) == before
+    alice.client.post(reverse("campaign_pause", args=[running.uid]))
+    assert _titles(alice, running)[0] == "Paused"
+
+
+def _titles(person: Persona, campaign: Campaign) -> list[str]:
+    page = person.client.get(reverse("campaign_progress", args=[campaign.uid]))
+    return [line["title"] for line in page.context["log"]]
 
 
 def test_a_brake_of_ours_is_not_lifted_by_the_customer(running: Campaign, alice: Persona) -> None:

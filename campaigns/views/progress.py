@@ -35,6 +35,12 @@ MOVES = {
     "sent": ("Done", "ok"),
     "draft": ("Back to draft", ""),
 }
+OTHERS = {
+    "brake.set": ("Paused", "warn"),
+    "brake.lifted": ("Pause lifted", "warn"),
+    "delivery.settled": ("Doubt settled", ""),
+    "delivery.resent": ("One message sent again", ""),
+}  # anything else about a campaign, such as staff who look at it, is no move of it
 
 
 @require_safe
@@ -93,9 +99,11 @@ def _context(request: PortalRequest, campaign: Campaign) -> dict[str, Any]:
 def _log(campaign: Campaign) -> list[dict[str, Any]]:
     """Return the campaign's moves and brakes as a time line, newest first."""
     rows = list(
-        AuditEntry.objects.filter(subject=f"campaign:{campaign.uid}", organization=campaign.organization).order_by(
-            "-pk"
-        )[:30]
+        AuditEntry.objects.filter(
+            subject=f"campaign:{campaign.uid}",
+            organization=campaign.organization,
+            action__in=["campaign.moved", *OTHERS],
+        ).order_by("-pk")[:30]
     )
     people = User.objects.filter(uid__in=[row.actor_uid for row in rows], is_staff=False)
     names = dict(people.values_list("uid", "name"))  # staff are not named to customers
@@ -103,9 +111,7 @@ def _log(campaign: Campaign) -> list[dict[str, Any]]:
 
 
 def _log_line(row: AuditEntry, name: str) -> dict[str, Any]:
-    title, kind = MOVES.get(
-        row.detail.get("to", ""), ("Pause lifted" if row.action == "brake.lifted" else "Paused", "warn")
-    )
+    title, kind = OTHERS.get(row.action) or MOVES[row.detail["to"]]
     mark = {"ok": "check", "warn": "pause", "bad": "stop"}.get(kind, "undo")
     by = f"By {name}. " if name else ""
     return {"title": title, "text": f"{by}{row.reason}", "at": row.at, "kind": kind, "mark": mark}

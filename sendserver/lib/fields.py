@@ -161,6 +161,8 @@ def _choices(field: BoundField) -> SafeString:
 
 
 def _choice(option: object) -> SafeString:
-    bold, _, small = str(option.choice_label).partition(" | ")  # type: ignore[attr-defined]
+    text = str(option.choice_label)  # type: ignore[attr-defined]
+    words_of = mark_safe if isinstance(text, SafeString) else str  # a label may hold a link, such as to a rule
+    bold, small = (words_of(part) for part in (*text.split(" | ", 1), "")[:2])
     words = format_html("<b>{}</b><small>{}</small>", bold, small) if small else format_html("<b>{}</b>", bold)
     return format_html('<label class="s-choice">{}<span>{}</span></label>', option.tag(), words)  # type: ignore[attr-defined]
