@@ -134,6 +134,7 @@ class ConsentForm(forms.Form):
     )
     signer_name = forms.CharField(
         label="Type your full name to sign",
+        error_messages={"required": "Type your full name to sign"},
         max_length=120,
         min_length=3,
         widget=forms.TextInput({"autocomplete": "name"}),

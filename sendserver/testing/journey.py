@@ -27,14 +27,7 @@ from sendserver.testing.journey_parts import totp
 PATIENCE = 15_000  # milliseconds for one page or field
 MAIL_PATIENCE = 40.0  # seconds until a mail has come
 LIMITS = {"customer, after approval": 8, "public, from mail to reference": 2, "staff, one case": 6}
-
-# The browser colours a page anew some frames after the scheme has changed, until then text is light on light.
-SETTLED = """scheme => {
-  const all = [...document.querySelectorAll('body, h1')].map(one => getComputedStyle(one).color.match(/[0-9.]+/g));
-  const light = all.map(rgb => Math.max(...rgb.slice(0, 3).map(Number)) > 127);
-  const settled = light.every(one => one === (scheme === 'dark'));
-  return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(settled))));
-}"""
+REPAINT = 400  # milliseconds: behind a change of scheme the browser colours a page anew bit by bit
 
 
 @dataclass
@@ -78,7 +71,7 @@ class Walker:
         for width, scheme in LOOKS:
             self.page.set_viewport_size({"width": WIDTHS[width], "height": HEIGHT})
             self.page.emulate_media(color_scheme=scheme)
-            self.page.wait_for_function(SETTLED, arg=scheme)
+            self.page.wait_for_timeout(REPAINT)
             self.page.screenshot(path=self.folder / f"{stem}-{width}-{scheme}.png", full_page=True)
         self.page.emulate_media(color_scheme="light")
         self.page.set_viewport_size({"width": WIDTHS["desktop"], "height": HEIGHT})
