@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from html import escape
 from typing import Any, Final
-from urllib.parse import quote
 
 from campaigns.content import merge
 from campaigns.content.merge import URL_FIELDS, Branch, Program, Slot, Test, Values
-from campaigns.content.quoted import encode
+from campaigns.content.quoted import encode, is_sound
+from campaigns.content.segments import Fork, Frames, Group, Known, Place, Segment, around
 from campaigns.errors import RenderError
 from sendserver.lib import chain
 
-CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 HEADER_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-WEB_ADDRESS: Final = re.compile(r"https?://|mailto:", re.IGNORECASE)
 IN_URL: Final = re.compile(r"""(?:href|src)\s*=\s*(?:"(?P<double>[^"]*)|'(?P<single>[^']*))\Z""", re.IGNORECASE)
 SUBJECT_MAX: Final = 900  # characters after merging; RFC 5322 section 2.1.1 allows a line of 998
 
@@ -60,64 +57,6 @@ class MessageContent:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A slot with where it stands: "text", "html", "url" (begins a link) or "query" (inside one)."""
-
-    slot: Slot
-    context: str
-
-    def write(self, values: Values) -> str:
-        """Return the value, escaped for its place; RenderError when it may not stand there."""
-        value = self.slot.value(values)
-        if value.isalnum() and self.context in ("text", "html"):
-            return value  # a letter or a digit is neither a control nor a mark of HTML
-        if CONTROLS.search(value):
-            raise RenderError(self.slot.field, "control character")
-        if self.context == "text":
-            return value
-        if self.context == "url" and not WEB_ADDRESS.match(value):
-            raise RenderError(self.slot.field, "not a web address")
-        if self.context == "query" and not any(name == "url_encode" for name, _ in self.slot.filters):
-            value = quote(value, safe="")
-        return escape(value)
-
-
-@dataclass(frozen=True)
-class Fork:
-    """A compiled condition: arms of (test, segment)."""
-
-    arms: tuple[tuple[Test, Segment], ...]
-
-    def write(self, values: Values, known: list[bytes | None]) -> bytes:
-        """Return the bytes of the first arm whose test holds."""
-        for test, segment in self.arms:
-            if test.holds(values):
-                return segment.write(values, known)
-        return b""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Encoded pieces with gaps. A place that occurs twice has one `number`: its value is encoded once a recipient."""
-
-    pieces: tuple[bytes, ...]
-    places: tuple[tuple[int, int, Place], ...]  # where among the pieces, number, place
-    forks: tuple[tuple[int, Fork], ...]
-
-    def write(self, values: Values, known: list[bytes | None]) -> bytes:
-        """Return the bytes for one recipient; `known` keeps what was encoded, by number."""
-        pieces = list(self.pieces)
-        for index, number, place in self.places:
-            found = known[number]
-            if found is None:
-                found = known[number] = encode(place.write(values))
-            pieces[index] = found
-        for index, fork in self.forks:
-            pieces[index] = fork.write(values, known)
-        return b"".join(pieces)
-
-
-@dataclass(frozen=True)
 class CompiledMessage:
     """A content ready to be written for one recipient after the other."""
 
@@ -127,7 +66,8 @@ class CompiledMessage:
     html_program: Program
     text_program: Program
     skeleton: Segment
-    places: int  # how many different ones
+    groups: tuple[Group, ...]
+    pieces: int  # how many there are to be known for a recipient
 
     def subject(self, values: Values) -> str:
         """Return the subject for one recipient; RenderError when a value carries a line break or another control."""
@@ -136,9 +76,34 @@ class CompiledMessage:
             raise RenderError("subject", "too long")
         return text
 
-    def body(self, values: Values) -> bytes:
-        """Return the whole multipart/alternative body: CRLF lines, quoted-printable parts, closing boundary."""
-        return self.skeleton.write(values, [None] * self.places)
+    def body(self, values: Values, frames: Frames | None = None, token: bytes = b"") -> bytes:
+        """Return the whole multipart/alternative body: CRLF lines, quoted-printable parts, closing boundary.
+
+        What `frames` covers is taken from there, with `token`; `values` need not hold it.
+        """
+        known: Known = [None] * self.pieces
+        if frames is not None:
+            frames.fill(known, token)
+        return self.skeleton.write(values, known)
+
+    def frames(self, values_of: Callable[[str], Values], tokens: tuple[str, str]) -> Frames:
+        """Find the groups that `values_of(token)` fills and in which only the token changes, tried with two `tokens`.
+
+        A slot with a filter that cuts or changes the token is left to be written like any other value.
+        """
+        one, two = (values_of(token) for token in tokens)
+        framed = []
+        for group in self.groups:
+            if group.slot.field in one:
+                pairs = around(group.encoded(one), group.encoded(two), *(token.encode() for token in tokens))
+                if pairs:
+                    framed.append((group.start, group.end, pairs))
+        starts = {start for start, _, _ in framed}
+        tested = frozenset().union(
+            *(merge.tested_fields(program) for program in (self.html_program, self.text_program))
+        )
+        rest = tested.union(group.slot.field for group in self.groups if group.start not in starts)
+        return Frames(tuple(framed), frozenset(one) - rest - merge.fields_of(self.subject_program))
 
     def html(self, values: Values) -> str:
         """Return the HTML part as the recipient sees it, for previews and checks."""
@@ -167,47 +132,73 @@ def compile_message(content: MessageContent) -> CompiledMessage:
     columns = dict(content.columns)
     html = merge.rename(merge.parse(content.html, fields), columns)
     text = merge.rename(merge.parse(content.text, fields), columns)
-    numbers: dict[Place, int] = {}
     boundary = "=_b1_" + hashlib.blake2s(content.html.encode(), digest_size=8, person=b"boundary").hexdigest()
+    builder = _multipart(boundary, text, html)
+    numbering = _Numbering(builder.places(), builder.places_in_arms())
+    skeleton = builder.segment(numbering)
     return CompiledMessage(
         content=content,
         boundary=boundary,
         subject_program=merge.rename(merge.parse(content.subject, content.fields), columns),
         html_program=html,
         text_program=text,
-        skeleton=_multipart(boundary, text, html, numbers),
-        places=len(numbers),
+        skeleton=skeleton,
+        groups=tuple(dict.fromkeys(numbering.groups.values())),
+        pieces=numbering.count,
     )
 
 
-def _multipart(boundary: str, text: Program, html: Program, numbers: dict[Place, int]) -> Segment:
+def _multipart(boundary: str, text: Program, html: Program) -> _Builder:
     """Compile RFC 2046 section 5.1.4: plain text first, HTML last; "=_" occurs in no encoded part."""
-    builder = _Builder(numbers)
+    builder = _Builder()
     for kind, program in (("plain", text), ("html", html)):
         head = f"--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\n"
         builder.add((head + "Content-Transfer-Encoding: quoted-printable\r\n\r\n").encode())
         builder.compile(program, _Tail(is_html=kind == "html"))
         builder.add(b"\r\n")
     builder.add(f"--{boundary}--\r\n".encode())
-    return builder.segment()
+    return builder
+
+
+class _Numbering:
+    """Gives every piece of a message its number: places outside conditions by slot, then every other place, then forks.
+
+    What stands in an arm only is a group of its own: nothing may be asked of a value for an arm that is not taken.
+    """
+
+    def __init__(self, outside: Iterable[Place], inside: Iterable[Place]) -> None:
+        self.groups: dict[Place, Group] = {}
+        self.numbers: dict[Place, int] = {}
+        by_slot: dict[Slot, dict[Place, None]] = {}
+        for place in outside:
+            by_slot.setdefault(place.slot, {})[place] = None
+        for places in by_slot.values():
+            self._add(list(places))
+        for place in inside:
+            if place not in self.numbers:
+                self._add([place])
+        self.count = len(self.numbers)
+
+    def _add(self, places: list[Place]) -> None:
+        group = Group(places[0].slot, places, len(self.numbers))
+        for place in places:
+            self.groups[place], self.numbers[place] = group, len(self.numbers)
+
+    def next(self) -> int:
+        """Return the number of one more piece."""
+        self.count += 1
+        return self.count - 1
 
 
 class _Builder:
-    """Gathers the pieces of one segment; neighbouring literals become one."""
+    """Gathers the pieces of one segment, literals at even places; neighbouring literals become one."""
 
-    def __init__(self, numbers: dict[Place, int]) -> None:
-        self.numbers = numbers
-        self.pieces: list[bytes] = []
-        self.places: list[tuple[int, int, Place]] = []
-        self.forks: list[tuple[int, Fork]] = []
-        self.is_open = False  # the last piece is a literal that more may join
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = [b""]
+        self.gaps: list[Place | tuple[tuple[Test, _Builder], ...]] = []
 
     def add(self, literal: bytes) -> None:
-        if self.is_open:
-            self.pieces[-1] += literal
-        else:
-            self.pieces.append(literal)
-        self.is_open = True
+        self.pieces[-1] += literal
 
     def compile(self, program: Program, tail: _Tail) -> _Builder:
         for piece in program:
@@ -215,18 +206,36 @@ class _Builder:
                 tail.read(piece)
                 self.add(encode(piece))
                 continue
-            index, self.is_open = len(self.pieces), False
-            self.pieces.append(b"")
             if isinstance(piece, Branch):
-                arms = ((test, _Builder(self.numbers).compile(arm, tail).segment()) for test, arm in piece.arms)
-                self.forks.append((index, Fork(tuple(arms))))
+                self.gaps.append(tuple((test, _Builder().compile(arm, tail)) for test, arm in piece.arms))
             else:
-                place = Place(piece, tail.context())
-                self.places.append((index, self.numbers.setdefault(place, len(self.numbers)), place))
+                self.gaps.append(Place(piece, tail.context()))
+            self.pieces += [b"", b""]
         return self
 
-    def segment(self) -> Segment:
-        return Segment(tuple(self.pieces), tuple(self.places), tuple(self.forks))
+    def places(self) -> list[Place]:
+        """Return the places that stand here."""
+        return [gap for gap in self.gaps if isinstance(gap, Place)]
+
+    def places_in_arms(self) -> Iterator[Place]:
+        """Yield the places that stand in arms, at any depth."""
+        for arm in (arm for gap in self.gaps if not isinstance(gap, Place) for _, arm in gap):
+            yield from arm.places()
+            yield from arm.places_in_arms()
+
+    def segment(self, numbering: _Numbering) -> Segment:
+        gaps: list[int] = []
+        forks: list[tuple[int, Fork]] = []
+        for gap in self.gaps:
+            if isinstance(gap, Place):
+                gaps.append(numbering.numbers[gap])
+            else:
+                gaps.append(numbering.next())
+                forks.append((gaps[-1], Fork(tuple((test, arm.segment(numbering)) for test, arm in gap))))
+        if not all(map(is_sound, self.pieces)):
+            raise AssertionError("a literal with a bare CR or LF, a NUL, a leading dot or a long line")
+        groups = tuple(dict.fromkeys(numbering.groups[place] for place in self.places()))
+        return Segment(tuple(self.pieces), tuple(gaps), groups, tuple(forks))
 
 
 class _Tail:

@@ -323,6 +323,15 @@ def _tested(test: Test) -> set[str]:
     return own.union(*(_tested(part) for part in test.parts)) if test.parts else own
 
 
+def tested_fields(program: Program) -> frozenset[str]:
+    """Return every field that a condition asks for."""
+    branches = [piece for piece in program if isinstance(piece, Branch)]
+    found: set[str] = set()
+    for test, pieces in (arm for branch in branches for arm in branch.arms):
+        found |= _tested(test) | tested_fields(pieces)
+    return frozenset(found)
+
+
 def needed_fields(program: Program) -> frozenset[str]:
     """Return the fields without which a message cannot be written: no default and no condition around them."""
     return frozenset(piece.field for piece in program if isinstance(piece, Slot) and not piece.has_default)

@@ -15,6 +15,7 @@ LINE: Final = 75  # characters before the "=" of a soft break; 76 with it
 SOFT: Final = b"=\r\n"
 CRLF: Final = b"\r\n"
 PLAIN: Final = frozenset(range(33, 127)) - {ord("=")}
+_SOUND: Final = re.compile(rb"(?:(?!\.)[^\r\n\0]{0,76}\r\n)*")
 _SAFE: Final = re.compile(r"(?!\.)(?!From )[!-<>-~]+(?: [!-<>-~]+)*")
 _SIMPLE: Final = re.compile(r"(?!\.|From )[^\s.](?:[^\s]| (?=[^\s]))*")  # one line, no blank that would be encoded
 
@@ -22,7 +23,22 @@ _SIMPLE: Final = re.compile(r"(?!\.|From )[^\s.](?:[^\s]| (?=[^\s]))*")  # one l
 def encode(text: str) -> bytes:
     """Return `text` as a piece; newlines become hard breaks, and the piece ends at the start of a line."""
     if len(text) < LINE and _SAFE.fullmatch(text):
-        return text.encode() + SOFT
+        return text.encode() + SOFT  # sound by the expression that it has matched
+    piece = _encode(text)
+    if not is_sound(piece):
+        raise AssertionError("an encoded piece with a bare CR or LF, a NUL, a leading dot or a long line")
+    return piece
+
+
+def is_sound(piece: bytes) -> bool:
+    """Tell whether a piece is whole lines of at most 76 octets with CRLF, none with a leading dot, and no NUL.
+
+    Sound pieces join to a sound body: each begins at the start of a line and ends at one, with no half of a CRLF.
+    """
+    return _SOUND.fullmatch(piece) is not None
+
+
+def _encode(text: str) -> bytes:
     if len(text) < LINE and _SIMPLE.fullmatch(text):
         short = b2a_qp(text.encode())
         if len(short) <= LINE and b"\n" not in short:

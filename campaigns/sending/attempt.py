@@ -57,7 +57,8 @@ async def finish(connection: SmtpConnection, ready: Ready, journal: Journal, fol
             raise LeaseOverError(f"delivery {item.delivery_id} was not finished: the lease is over")
         journal.started(item.delivery_id, item.attempt)
 
-    await connection.finish(ready.written.message, on_dot, following.envelope if following else None)
+    envelope = following.envelope if following else None
+    await connection.finish(ready.written.message, on_dot, envelope, dots=False)
     return await connection.dot()
 
 

@@ -9,22 +9,27 @@ from __future__ import annotations
 import base64
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from email.utils import formataddr, formatdate
 from functools import cached_property, lru_cache
-from typing import Final, Protocol
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from django.conf import settings
 
+from campaigns.content import merge
+from campaigns.content.compile import CompiledMessage
+from campaigns.content.segments import KNOWN_MAX
 from campaigns.errors import RenderError
 from campaigns.inbound.addresses import Links
 from campaigns.sending import dkim
 from campaigns.sending.smtp import Envelope
 from compliance import policy
+from sendserver.lib.tokens import Purpose, seal
 
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_BARE_CR: Final = re.compile(rb"\r(?!\n)")  # each begins with its octet, which the engine looks for by memchr
+_BARE_CR_OR_DOT: Final = re.compile(rb"\r(?!\n[^.])")  # each begins with its octet, which is looked for by memchr
 _BARE_LF: Final = re.compile(rb"\n(?<!\r\n)")
 _NAME_NOISE: Final = re.compile(r'[@<>"\\,;:()\[\]]')
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9 '_-]+")  # needs no quotes, RFC 5322 section 3.2.3
@@ -32,27 +37,19 @@ NAME_MAX: Final = 78
 HEADER_LINE: Final = 76  # RFC 2047 section 2 for lines with encoded words; kept for all
 _BLANKS_AND_WORD: Final = re.compile(r" *[^ ]+| +$")
 _WORD: Final = "=?utf-8?b?{}?="
-
-
-class Compiled(Protocol):
-    """What the content compiler gives: campaigns.content.compile.CompiledMessage."""
-
-    @property
-    def boundary(self) -> str:
-        """Return the multipart boundary."""
-
-    def subject(self, values: Mapping[str, str]) -> str:
-        """Return the subject for one recipient."""
-
-    def body(self, values: Mapping[str, str]) -> bytes:
-        """Return the multipart body for one recipient."""
+Headers = list[tuple[str, str]]
+_STOP: Final = "unsubscribe"
+_GAPS: Final = ("date", "to", "subject", "token")
+_MARK: Final = "\x00{}\x00"
+_MARKED: Final = re.compile(r"\x00([a-z]+)\x00")
+_TOKENS: Final = ("k1" + "a2" * 13, "z9" + "q7" * 13)  # two in a token's shape, to see where it stands
 
 
 @dataclass(frozen=True)
 class Letter:
     """What is the same for everybody in a campaign, loaded once."""
 
-    compiled: Compiled
+    compiled: CompiledMessage
     from_name: str
     from_address: str
     reply_to: str
@@ -64,28 +61,96 @@ class Letter:
     subject_prefix: str = ""  # "[Test] " for a test message
 
     @cached_property
-    def sender(self) -> str:
-        """Return the From header."""
-        return mailbox(self.from_name, self.from_address)
+    def press(self) -> Press:
+        """Return everything about the letter that is worked out once and not for each recipient."""
+        return Press(self)
 
-    @cached_property
-    def list_header(self) -> str:
-        """Return the List-Id header."""
-        return f"{encoded('List-Id', _phrase(self.list_name))} <{self.list_id}>"
+    def headers(self, links: Links, date: str, to: str, subject: str) -> Headers:
+        """Return the header block but for its signatures; the last three are values as they stand in the header."""
+        return [
+            ("Date", date),
+            ("From", mailbox(self.from_name, self.from_address)),
+            *([("Reply-To", self.reply_to)] if self.reply_to else []),
+            ("To", to),
+            ("Subject", subject),
+            ("Message-ID", links.message_id),
+            ("MIME-Version", "1.0"),
+            ("Content-Type", f'multipart/alternative; boundary="{self.compiled.boundary}"'),
+            ("List-Id", f"{encoded('List-Id', _phrase(self.list_name))} <{self.list_id}>"),
+            # One physical line each: folded values broke signatures in the field (rules 3.3).
+            (
+                "List-Unsubscribe",
+                f"<{links.unsubscribe_url}>, <mailto:{links.unsubscribe_address}?subject=unsubscribe>",
+            ),
+            ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+            ("List-Help", f"<{links.why_url}>"),
+            ("Feedback-ID", self.feedback_id),
+            ("CFBL-Address", f"fbl@{settings.PLATFORM.mail_domain}; report=arf"),
+            ("CFBL-Feedback-ID", links.token),
+            ("X-Report-Abuse", f"Report abuse at {links.report_url}"),
+            ("Precedence", "bulk"),
+        ]
+
+
+class Press:
+    """A letter set up to be written many times: its headers with gaps, its links with gaps, its subjects remembered."""
+
+    def __init__(self, letter: Letter) -> None:
+        self.letter, self.compiled = letter, letter.compiled
+        self.form = Form.of(_block(letter.headers(Links(_MARK.format("token")), *map(_MARK.format, _GAPS[:3]))))
+        self.frames = self.compiled.frames(lambda token: _urls(Links(token)), _TOKENS)
+        self.needs_urls = not _urls(Links("")).keys() <= self.frames.fields
+        self._subject_fields = sorted(merge.fields_of(self.compiled.subject_program))
+        self._subjects: dict[tuple[str, ...], str] = {}
+
+    def subject(self, values: Mapping[str, str]) -> str:
+        """Return the Subject header of one recipient, encoded; RenderError as CompiledMessage.subject."""
+        key = tuple([values.get(name, "") for name in self._subject_fields])
+        found = self._subjects.get(key)
+        if found is None:
+            if len(self._subjects) >= KNOWN_MAX:
+                self._subjects.clear()
+            found = encoded("Subject", self.letter.subject_prefix + self.compiled.subject(values))
+            self._subjects[key] = found
+        return found
 
 
 @dataclass(frozen=True)
-class Recipient:
+class Form:
+    """Bytes with gaps for the date, the recipient, the subject and the token, in any order and number."""
+
+    pieces: tuple[bytes, ...]  # literals at even places
+    gaps: tuple[int, ...]  # which value, by its place in _GAPS
+
+    @classmethod
+    def of(cls, marked: bytes) -> Form:
+        """Cut `marked`, in which _MARK stands for each value."""
+        parts = _MARKED.split(marked.decode())
+        literals = [part.encode() for part in parts[::2]]
+        pieces = [piece for literal in literals for piece in (literal, b"")]
+        return cls(tuple(pieces[:-1]), tuple(_GAPS.index(name) for name in parts[1::2]))
+
+    @cached_property
+    def _pick(self) -> Callable[[Sequence[bytes]], Sequence[bytes]]:
+        return itemgetter(*self.gaps)
+
+    def fill(self, *values: bytes) -> bytes:
+        """Return the bytes with the values of _GAPS put in."""
+        pieces = list(self.pieces)
+        pieces[1::2] = self._pick(values)
+        return b"".join(pieces)
+
+
+class Recipient(NamedTuple):
     """One delivery as the renderer needs it."""
 
     delivery_id: int
     address: str
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True)
-class Written:
-    """A message ready for the wire."""
+class Written(NamedTuple):
+    """A message ready for the wire: whole lines with CRLF, none of which begins with a dot."""
 
     envelope: Envelope
     message: bytes
@@ -93,47 +158,48 @@ class Written:
 
 def write(letter: Letter, recipient: Recipient, *, clock: Callable[[], float] = time.time) -> Written:
     """Return the message for one recipient; raises RenderError naming the field."""
-    links = Links.of(recipient.delivery_id)
-    at = int(clock())
-    values = {
-        **recipient.values,
+    press, at, values = letter.press, int(clock()), recipient.values
+    token = seal(Purpose.DELIVERY, recipient.delivery_id)
+    links = Links(token)
+    if press.needs_urls:
+        values = {**values, **_urls(links)}
+    body = press.compiled.body(values, press.frames, token.encode())
+    to, subject = _to(values, recipient.address), press.subject(values)
+    if letter.signers:
+        headers = letter.headers(links, _date(at), to, subject)
+        head = _block([*dkim.sign(headers, body, letter.signers, at=at), *headers])
+    else:
+        try:
+            head = press.form.fill(*[value.encode("ascii") for value in (_date(at), to, subject, token)])
+        except UnicodeEncodeError as error:
+            raise RenderError("header", "not ASCII after encoding") from error
+    _check(head)
+    if len(head) + len(body) > policy.MSG_MAX_KB * 1024:
+        raise RenderError("message", f"larger than {policy.MSG_MAX_KB} KB")
+    envelope = Envelope(links.return_path(letter.return_host), recipient.address, token)
+    return Written(envelope, b"".join((head, b"\r\n", body)))
+
+
+def _urls(links: Links) -> dict[str, str]:
+    """Return what the fields of ours stand for."""
+    return {
         "unsubscribe_url": links.unsubscribe_url,
         "why_url": links.why_url,
         "report_url": links.report_url,
     }
-    body = letter.compiled.body(values)
-    headers = _headers(letter, recipient, links, values, at)
-    signatures = dkim.sign(headers, body, letter.signers, at=at) if letter.signers else []
-    message = _block([*signatures, *headers]) + b"\r\n" + body
-    _check(message)
-    return Written(Envelope(links.return_path(letter.return_host), recipient.address, links.token), message)
 
 
-def _headers(
-    letter: Letter, recipient: Recipient, links: Links, values: Mapping[str, str], at: int
-) -> list[tuple[str, str]]:
-    platform = settings.PLATFORM
-    name = " ".join(filter(None, (values.get("first_name", ""), values.get("last_name", ""))))
-    return [
-        ("Date", _date(at)),
-        ("From", letter.sender),
-        *([("Reply-To", letter.reply_to)] if letter.reply_to else []),
-        ("To", mailbox(clean_name(name), recipient.address)),
-        ("Subject", encoded("Subject", letter.subject_prefix + letter.compiled.subject(values))),
-        ("Message-ID", links.message_id),
-        ("MIME-Version", "1.0"),
-        ("Content-Type", f'multipart/alternative; boundary="{letter.compiled.boundary}"'),
-        ("List-Id", letter.list_header),
-        # One physical line each: folded values broke signatures in the field (rules 3.3).
-        ("List-Unsubscribe", f"<{links.unsubscribe_url}>, <mailto:{links.unsubscribe_address}?subject=unsubscribe>"),
-        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
-        ("List-Help", f"<{links.why_url}>"),
-        ("Feedback-ID", letter.feedback_id),
-        ("CFBL-Address", f"fbl@{platform.mail_domain}; report=arf"),
-        ("CFBL-Feedback-ID", links.token),
-        ("X-Report-Abuse", f"Report abuse at {links.report_url}"),
-        ("Precedence", "bulk"),
-    ]
+def _to(values: Mapping[str, str], address: str) -> str:
+    """Return the To header: the recipient's name as far as it is known, and the address."""
+    if not (address.isascii() and address.isprintable()) and _CONTROLS.search(address):
+        raise RenderError("name", "control character in a header")
+    return f"{_shown(values.get('first_name', ''), values.get('last_name', ''))}<{address}>"
+
+
+@lru_cache(maxsize=4096)
+def _shown(first: str, last: str) -> str:
+    """Return the display name with the blank behind it."""
+    return mailbox(clean_name(" ".join(filter(None, (first, last)))), "").removesuffix("<>")
 
 
 @lru_cache(maxsize=8)
@@ -201,21 +267,24 @@ def _phrase(name: str) -> str:
     return f'"{_NAME_NOISE.sub(" ", name).strip()}"' if name.isascii() else name
 
 
-def _block(headers: list[tuple[str, str]]) -> bytes:
-    text = "".join(f"{name}: {value}\r\n" for name, value in headers)
+def _block(headers: Headers) -> bytes:
+    text = "".join([f"{name}: {value}\r\n" for name, value in headers])
     if not text.isascii():
         raise RenderError("header", "not ASCII after encoding")
     return text.encode()
 
 
-def _check(message: bytes) -> None:
-    """Look at the exact bytes once more: refuse, never repair (rules 3.6: a bare CR or LF is how mail is smuggled)."""
-    if _BARE_CR.search(message) or _BARE_LF.search(message) or b"\0" in message:
-        raise RenderError("message", "a bare CR, LF or NUL")
-    if len(message) > policy.MSG_MAX_KB * 1024:
-        raise RenderError("message", f"larger than {policy.MSG_MAX_KB} KB")
-    start, end = 0, len(message)
+def _check(head: bytes) -> None:
+    """Look at the exact header block once more: refuse, never repair (rules 3.6: a bare CR or LF smuggles mail).
+
+    The body needs no such look: each piece of it was looked at when it was encoded (content.quoted.is_sound).
+    """
+    found = _BARE_CR_OR_DOT.search(head)
+    is_fine = found is None or (found.start() == len(head) - 2 and head.endswith(b"\r\n"))  # the last one ends it
+    if not is_fine or _BARE_LF.search(head) or b"\0" in head:
+        raise RenderError("message", "a bare CR, LF or NUL, or a leading dot")
+    start, end = 0, len(head)
     while end - start > policy.LINE_MAX:  # from each line's end look as far as the next may be away
-        start = message.rfind(b"\n", start, start + policy.LINE_MAX + 2) + 1
+        start = head.rfind(b"\n", start, start + policy.LINE_MAX + 2) + 1
         if not start:
             raise RenderError("message", "a line beyond 998 octets")

@@ -160,12 +160,15 @@ class SmtpConnection:
             raise RuntimeError("no envelope was begun")
         return await (self._go_in_group() if self.pipelines else self._go_one_by_one(envelope))
 
-    async def finish(self, message: bytes, on_dot: Callable[[], None], following: Envelope | None = None) -> None:
+    async def finish(
+        self, message: bytes, on_dot: Callable[[], None], following: Envelope | None = None, *, dots: bool = True
+    ) -> None:
         """Write the message for which `go` gave way, and with it the envelope of the `following` one.
 
-        `message` ends with CRLF and is dot-stuffed here. `on_dot` is called once, right before the dot is written.
+        `message` ends with CRLF and is dot-stuffed here; without `dots` the caller knows that no line begins with one.
+        `on_dot` is called once, right before the dot is written.
         """
-        if message.startswith(b".") or b"\r\n." in message:
+        if dots and (message.startswith(b".") or b"\r\n." in message):
             message = (b"." if message.startswith(b".") else b"") + message.replace(b"\r\n.", b"\r\n..")
         wire = cast(Wire, self._wire)
         tail = _DOT + self._group(following) if following is not None else _DOT
