@@ -91,7 +91,7 @@ def test_a_torn_journal_is_read_up_to_the_tear(settings, tmp_path: Path) -> None
     settings.JOURNAL_DIR = tmp_path
     book = journal.Journal("relay-1", Owner.here())
     book.started(1, 1)
-    book.answered(1, 1, {"state": "accepted"})
+    book.answered(1, 1, '{"state": "accepted"}')
     book.started(2, 1)
     book.close(keep=True)
     with book.path.open("ab") as file:
