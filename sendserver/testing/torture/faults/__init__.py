@@ -59,7 +59,7 @@ ROWS = (
     Row(30, "suspended, paused, stopped, braked in mid-send", people.stopped),
     Row(31, "suspended while the customer resumes", people.suspended_while_resumed),
     Row(32, "messages that cannot be written", people.unwritable),
-    Row(33, "message of more than 2 MB", people.too_large, missing="a limit on the time of writing one"),
+    Row(33, "message of more than 2 MB", people.too_large),
     Row(34, "one message kills its worker", deaths.poisoned, missing="quarantine behind two claims without intent"),
     Row(35, "memory and open files of a lane", deaths.growing),
     Row(36, "worker alive but deaf", deaths.deaf),
