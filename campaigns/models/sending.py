@@ -65,6 +65,9 @@ class Chunk(models.Model):
     owner_started = models.CharField(max_length=32, blank=True)  # process start time, against reused pids
     claims = models.PositiveSmallIntegerField(default=0)
     reserved = models.PositiveIntegerField(default=0)  # of the day's allowance, while leased
+    deaths = models.PositiveSmallIntegerField(default=0)  # processes that died holding it (campaigns.sending.aside)
+    died_at = models.DateTimeField(null=True)
+    trial_seq = models.PositiveIntegerField(null=True)  # the one delivery that is tried alone, while leased
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["campaign", "first_seq"], name="chunk_once")]
@@ -127,12 +130,34 @@ class Retry(models.Model):
     lease_until = models.DateTimeField(null=True)
     fence = models.PositiveIntegerField(default=0)
     owner = models.CharField(max_length=200, blank=True)
+    deaths = models.PositiveSmallIntegerField(default=0)  # as of a chunk
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["relay", "due_at"], name="retry_due")]
 
     def __str__(self) -> str:
         return f"attempt {self.attempt} at {self.due_at:%H:%M:%S}"
+
+
+class SetAside(models.Model):
+    """A delivery whose message ended its process again and again: it waits for a person, nothing waits for it."""
+
+    delivery = models.OneToOneField(Delivery, models.CASCADE, related_name="aside")
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="asides")
+    organization = models.ForeignKey(Organization, models.DO_NOTHING, db_constraint=False, related_name="+")
+    relay = models.CharField(max_length=8)
+    deaths = models.PositiveSmallIntegerField()
+    set_at = models.DateTimeField()
+    ordered_at = models.DateTimeField(null=True)  # a person wants it tried once more
+    ordered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["campaign"], condition=models.Q(ordered_at=None), name="aside_waiting")
+        ]
+
+    def __str__(self) -> str:
+        return f"delivery {self.delivery_id} set aside"
 
 
 class Brake(models.Model):

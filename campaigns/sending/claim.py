@@ -25,6 +25,7 @@ from compliance.consent import mailable_sql
 from compliance.suppression import live_suppression_sql
 from sendserver.lib import clock
 
+RETRIES_AT_ONCE: Final = 200
 _MAY_SQL: Final = f"""o.standing IN ('good', 'warned') AND o.closed_at IS NULL
   AND NOT {live_brake_sql("c.id", "o.id")}"""
 SENDABLE_SQL: Final = f"c.state = 'sending' AND {_MAY_SQL}"
@@ -37,6 +38,7 @@ JOIN campaigns_campaign c ON c.id = ch.campaign_id
 JOIN accounts_organization o ON o.id = ch.organization_id
 WHERE ch.state = 'ready' AND ch.relay = ANY(%(relays)s) AND {SENDABLE_SQL}
   AND NOT o.id = ANY(%(without)s) AND NOT c.id = ANY(%(without_campaigns)s)
+  AND (ch.deaths > 0) = %(alone)s AND (ch.deaths < 2 OR ch.died_at < now() - make_interval(secs => %(calm)s))
 -- Early chunks first: a small campaign does not wait for the end of a large one.
 ORDER BY ch.first_seq, ch.id LIMIT 1 FOR UPDATE OF ch SKIP LOCKED
 """
@@ -54,7 +56,7 @@ LEFT JOIN compliance_contact k ON k.id = m.contact_id
 LEFT JOIN compliance_contactlist l ON l.id = m.contact_list_id
 """
 _FETCH: Final = f"""
-SELECT d.id, d.address, d.merge, {_REASON} AS reason
+SELECT d.id, d.address, d.merge, {_REASON} AS reason, d.seq
 FROM campaigns_delivery d {_PEOPLE}
 WHERE d.campaign_id = %(campaign)s AND d.seq BETWEEN %(first)s AND %(last)s
   AND NOT EXISTS (SELECT 1 FROM campaigns_outcome x WHERE x.delivery_id = d.id)
@@ -62,7 +64,7 @@ ORDER BY d.seq LIMIT %(limit)s
 """
 _LEASE: Final = """
 UPDATE campaigns_chunk SET state = 'leased', fence = fence + 1, claims = claims + 1, reserved = %(reserved)s,
-  lease_until = now() + make_interval(secs => %(seconds)s), relay = %(relay)s,
+  trial_seq = %(trial)s, lease_until = now() + make_interval(secs => %(seconds)s), relay = %(relay)s,
   owner_host = %(host)s, owner_boot = %(boot)s, owner_pid = %(pid)s, owner_started = %(started)s
 WHERE id = %(chunk)s RETURNING fence
 """
@@ -73,6 +75,7 @@ WITH due AS (
   JOIN accounts_organization o ON o.id = r.organization_id
   WHERE r.relay = ANY(%(relays)s) AND r.due_at <= now() AND r.lease_until IS NULL AND {RETRYABLE_SQL}
     AND NOT c.id = ANY(%(without_campaigns)s)
+    AND (r.deaths > 0) = %(alone)s
   ORDER BY r.due_at LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED
 ), taken AS (
   UPDATE campaigns_retry r SET lease_until = now() + make_interval(secs => %(seconds)s), fence = fence + 1,
@@ -129,13 +132,27 @@ class Without:
     campaigns: set[int] = field(default_factory=set)
 
 
+@dataclass(frozen=True)
+class Share:
+    """How much to claim: everything that has not ended a process, or, `alone`, one recipient at a time of the rest.
+
+    What ended more than one process is left alone for `calm` seconds.
+    """
+
+    alone: bool = False
+    calm: float = 0.0
+
+
+ALL: Final = Share()
+
+
 def served_relays(relay_key: str) -> list[str]:
     """Return whose chunks this lane takes: its own, and the other's while that one cannot be used."""
     other = relays.other(relay_key)
     return [relay_key] if relays.is_open(other) else [relay_key, other]
 
 
-def claim_chunk(relay_key: str, owner: Owner, without: Without) -> Claim | None:
+def claim_chunk(relay_key: str, owner: Owner, without: Without, share: Share = ALL) -> Claim | None:
     """Claim the next chunk that may be sent now and fetch its recipients; None when there is none.
 
     Organizations whose allowance is used up are added to `without`.
@@ -143,53 +160,59 @@ def claim_chunk(relay_key: str, owner: Owner, without: Without) -> Claim | None:
     served = served_relays(relay_key)
     while True:
         with transaction.atomic():
-            row = _one(_CANDIDATE, _filters(served, without))
+            row = _one(_CANDIDATE, _filters(served, without, share))
             if row is None:
                 return None
-            claimed = _take(row, relay_key, owner)
+            claimed = _take(row, relay_key, owner, share)
         if claimed is not None:
             return claimed
         without.organizations.add(row["organization_id"])
 
 
-def _filters(served: list[str], without: Without) -> dict[str, Any]:
+def _filters(served: list[str], without: Without, share: Share) -> dict[str, Any]:
     return {
+        "alone": share.alone,
+        "calm": share.calm,
         "relays": served,
         "without": list(without.organizations),
         "without_campaigns": list(without.campaigns),
     }
 
 
-def _take(row: dict[str, Any], relay_key: str, owner: Owner) -> Claim | None:
+def _take(row: dict[str, Any], relay_key: str, owner: Owner, share: Share) -> Claim | None:
     used = _one(_USED, {"o": row["organization_id"]})
     room = row["allowance"] - (next(iter(used.values())) if used else 0)
     if room <= 0:
         return None
     size = row["last_seq"] - row["first_seq"] + 1
+    limit = min(room, size, 1 if share.alone else size)
     bounds = {"campaign": row["campaign_id"], "first": row["first_seq"], "last": row["last_seq"]}
-    people = _people({**bounds, "limit": min(room, size)}, row["organization_id"])
+    people, seqs = _people({**bounds, "limit": limit}, row["organization_id"])
     items = [item for item, reason in people if not reason]
-    lease = _lease(row["id"], relay_key, owner, len(items))
+    trial = seqs[0] if share.alone and items else None
+    lease = _lease(row["id"], relay_key, owner, {"reserved": len(items), "trial": trial})
     return Claim(
         relay=relay_key,
         chunk_id=row["id"],
         fence=lease,
         items=items,
         left_out=[(item, reason) for item, reason in people if reason],
-        is_complete=len(people) < room or room >= size,
+        is_complete=len(people) < limit or limit >= size,
         campaigns=frozenset({row["campaign_id"]}),
     )
 
 
-def _people(bounds: dict[str, Any], organization_id: int) -> list[tuple[Item, str]]:
-    """Return the recipients of a chunk without an outcome, each with what keeps it from being sent ("" nothing)."""
+def _people(bounds: dict[str, Any], organization_id: int) -> tuple[list[tuple[Item, str]], list[int]]:
+    """Return a chunk's recipients without an outcome, each with what keeps it back ("" nothing), and their seqs."""
     campaign_id = bounds["campaign"]
     with connection.cursor() as cursor:
         cursor.execute(_FETCH, bounds)
-        return [
-            (Item(pk, campaign_id, organization_id, address, _texts(merge)), reason)
-            for pk, address, merge, reason in cursor.fetchall()
-        ]
+        rows = cursor.fetchall()
+    people = [
+        (Item(pk, campaign_id, organization_id, address, _texts(merge)), reason)
+        for pk, address, merge, reason, _ in rows
+    ]
+    return people, [row[4] for row in rows]
 
 
 def _texts(merge: str) -> dict[str, str]:
@@ -203,11 +226,11 @@ def _texts(merge: str) -> dict[str, str]:
     return stored
 
 
-def _lease(chunk_id: int, relay_key: str, owner: Owner, reserved: int) -> int:
+def _lease(chunk_id: int, relay_key: str, owner: Owner, held: dict[str, int | None]) -> int:
     values = {
+        **held,
         "chunk": chunk_id,
         "relay": relay_key,
-        "reserved": reserved,
         "seconds": settings.SENDING["lease_seconds"],
         "host": owner.host,
         "boot": owner.boot,
@@ -219,11 +242,11 @@ def _lease(chunk_id: int, relay_key: str, owner: Owner, reserved: int) -> int:
     return int(row["fence"])
 
 
-def claim_retries(relay_key: str, owner: Owner, without: Without, limit: int = 200) -> Claim | None:
+def claim_retries(relay_key: str, owner: Owner, without: Without, share: Share = ALL) -> Claim | None:
     """Lease the retries that are due and may be sent now."""
     values = {
-        **_filters(served_relays(relay_key), without),
-        "limit": limit,
+        **_filters(served_relays(relay_key), without, share),
+        "limit": 1 if share.alone else RETRIES_AT_ONCE,
         "seconds": settings.SENDING["lease_seconds"],
         "owner": owner.as_text(),
         "relay": relay_key,

@@ -29,7 +29,7 @@ from campaigns.sending.recover import recover
 from campaigns.sending.retry import Decision, Kind, Relay
 from campaigns.sending.slices import FRESH_SECONDS, Held, Report, raise_surprise
 from campaigns.sending.smtp import SmtpConnection, Timeouts, WireError
-from campaigns.sending.supply import Supply
+from campaigns.sending.supply import Mode, Supply
 from campaigns.sending.system_lane import SystemMailSender
 from campaigns.sending.threads import DatabaseThreads
 from campaigns.sending.writer import Writer
@@ -94,9 +94,8 @@ class Lane:
         watch = asyncio.create_task(self._watch(deadline))
         try:
             await self.system.send_all()  # passes before campaigns
-            senders = [asyncio.create_task(self._sender()) for _ in range(settings.SENDING["connections"])]
             helper = asyncio.create_task(self.system.until_done())
-            outcomes: list[object] = [*await asyncio.gather(*senders, return_exceptions=True)]
+            outcomes = await self._send_all()
             self.ending = True
             await helper
             outcomes.append(await self.supply.close())
@@ -111,6 +110,18 @@ class Lane:
             watch.cancel()
             await self._threads.close()
         return Report(self.attempted, self.accepted, self.system.sent, self.in_doubt, more=self.out_of_time)
+
+    async def _send_all(self) -> list[object]:
+        """Send by one connection what ended a process before, between that everything else by all; return surprises."""
+        outcomes: list[object] = []
+        for mode in Mode:
+            self.supply.mode = mode
+            count = settings.SENDING["connections"] if mode is Mode.TOGETHER else 1
+            senders = [asyncio.create_task(self._sender()) for _ in range(count)]
+            outcomes += await asyncio.gather(*senders, return_exceptions=True)
+            if any(outcomes) or self.ending:
+                break
+        return outcomes
 
     async def db(self, function: Callable[..., Value], *arguments: Any, **options: Any) -> Value:
         """Run a database function in a thread with its own connection."""

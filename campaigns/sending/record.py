@@ -89,10 +89,11 @@ def _write_retries(results: Sequence[Result]) -> None:
         for result in deferred:
             cursor.execute(
                 "INSERT INTO campaigns_retry (delivery_id, campaign_id, organization_id, relay, attempt, first_at,"
-                " due_at, reason, lease_until, fence, owner)"
-                " VALUES (%s, %s, %s, %s, %s, %s, now() + make_interval(secs => %s), %s, NULL, 0, '')"
+                " due_at, reason, lease_until, fence, owner, deaths)"
+                " VALUES (%s, %s, %s, %s, %s, %s, now() + make_interval(secs => %s), %s, NULL, 0, '', 0)"
                 " ON CONFLICT (delivery_id) DO UPDATE SET attempt = excluded.attempt, due_at = excluded.due_at,"
-                " reason = excluded.reason, relay = excluded.relay, lease_until = NULL, owner = ''",
+                " reason = excluded.reason, relay = excluded.relay, lease_until = NULL, owner = '',"
+                " deaths = 0",
                 _retry_values(result),
             )
 
@@ -120,7 +121,9 @@ def _deltas(results: Iterable[Result], left: Mapping[int, tuple[str, str]]) -> C
 
 
 def _add_usage(results: Iterable[Result]) -> None:
-    first = (result for result in results if result.state in USED and result.previous == "planned")
+    # What was set aside was tried, yet nothing of it had left: counted when a person's order lets it leave.
+    unused = ("planned", State.RENDER_FAILED)
+    first = (result for result in results if result.state in USED and result.previous in unused)
     used = Counter(result.organization_id for result in first)
     with connection.cursor() as cursor:
         for organization, count in sorted(used.items()):
@@ -138,8 +141,9 @@ def _move_chunk(claim: Claim, written: int, *, finished: bool, released: bool) -
         cursor.execute(
             "UPDATE campaigns_chunk SET state = %s,"
             " reserved = CASE WHEN %s = 'leased' THEN GREATEST(reserved::int - %s, 0) ELSE 0 END,"
-            " lease_until = CASE WHEN %s = 'leased' THEN lease_until END WHERE id = %s",
-            [state, state, written, state, claim.chunk_id],
+            " lease_until = CASE WHEN %s = 'leased' THEN lease_until END,"
+            " trial_seq = CASE WHEN %s = 'leased' THEN trial_seq END WHERE id = %s",
+            [state, state, written, state, state, claim.chunk_id],
         )
 
 

@@ -6,12 +6,14 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any, Final, Protocol, TypeVar
 
 from django.conf import settings
 
+from campaigns.sending import aside
 from campaigns.sending import claim as claims
-from campaigns.sending.claim import Item, Without
+from campaigns.sending.claim import Item, Share, Without
 from campaigns.sending.outcomes import State, result_of
 from campaigns.sending.owners import Owner
 from campaigns.sending.slices import FRESH_SECONDS, Held
@@ -19,6 +21,7 @@ from sendserver.lib import clock
 
 Value = TypeVar("Value")
 RECHECK_BATCH: Final = 50
+ALONE_SHARE: Final = 0.2  # of a slice: the most that goes to what ended a process before the others have their turn
 AHEAD_SECONDS: Final = 0.3  # a chunk is fetched this long before the last one is through
 
 
@@ -38,6 +41,21 @@ class Host(Protocol):
         """Write the results of a claim of which nothing is left to do."""
 
 
+class Mode(StrEnum):
+    """What of the work is taken now. What ended a process is tried one recipient at a time, with nothing else held."""
+
+    FIRST_ALONE = "first_alone"  # what ended one, or has been left alone for long enough
+    TOGETHER = "together"  # everything else, over all connections
+    LAST_ALONE = "last_alone"  # nothing else is left: whatever ended one
+
+
+SHARES: Final = {
+    Mode.FIRST_ALONE: Share(alone=True, calm=aside.CALM_SECONDS),
+    Mode.TOGETHER: Share(),
+    Mode.LAST_ALONE: Share(alone=True),
+}
+
+
 class Supply:
     """Chunks and due retries in hand. `without` is what the lane passes over for the rest of its slice."""
 
@@ -45,6 +63,7 @@ class Supply:
         self.lane = lane
         self.held: list[Held] = []
         self.without = Without()
+        self.mode = Mode.TOGETHER
         self.stopped: set[int] = set()  # campaigns that may not be sent now
         self._began = time.monotonic()
         self._ahead: asyncio.Task[bool] | None = None
@@ -65,9 +84,13 @@ class Supply:
                     held.on_wire -= 1
                     break
             else:
-                if not await self._claim():
+                if self._has_had_its_share() or not await self._claim():
                     return None
         return None
+
+    def _has_had_its_share(self) -> bool:
+        most = settings.SENDING["slice_seconds"] * ALONE_SHARE
+        return self.mode is Mode.FIRST_ALONE and time.monotonic() - self._began > most
 
     async def look_again(self, held: Held, item: Item) -> bool:
         """Ask once more about this recipient and the next ones; True when it may still be mailed."""
@@ -90,7 +113,7 @@ class Supply:
     def claim_ahead(self) -> None:
         """Fetch the next chunk before this one is through, when what is left lasts for less than it stays fresh."""
         now = time.monotonic()
-        if self._ahead is not None or now < self._dry_until:
+        if self._ahead is not None or now < self._dry_until or self.mode is not Mode.TOGETHER:
             return
         per_second = self.lane.attempted / max(0.1, now - self._began)
         if sum(len(held.waiting) for held in self.held) < per_second * AHEAD_SECONDS:
@@ -137,9 +160,9 @@ class Supply:
         async with self._claiming:
             if not ahead and any(held.waiting for held in self.held):
                 return True  # another sender fetched meanwhile
-            asked = time.monotonic()
-            claim = await lane.db(claims.claim_retries, lane.key, lane.owner, self.without)
-            claim = claim or await lane.db(claims.claim_chunk, lane.key, lane.owner, self.without)
+            asked, share = time.monotonic(), SHARES[self.mode]
+            claim = await lane.db(claims.claim_retries, lane.key, lane.owner, self.without, share)
+            claim = claim or await lane.db(claims.claim_chunk, lane.key, lane.owner, self.without, share)
             if claim is None:
                 return False
             now = time.monotonic()

@@ -18,6 +18,7 @@ from accounts.models import AuditEntry, User
 from campaigns import approve, brakes, control, stats
 from campaigns.errors import CampaignError
 from campaigns.models import Campaign, CampaignState
+from campaigns.sending import aside
 from campaigns.sending.poke import poke_after_commit
 from compliance import policy
 from sendserver.lib import charts
@@ -34,6 +35,12 @@ MOVES = {
     "stopped": ("Stopped for good", "bad"),
     "sent": ("Done", "ok"),
     "draft": ("Back to draft", ""),
+}
+
+ACTS = {
+    "brake.lifted": ("Pause lifted", "warn"),
+    "delivery.set_aside": ("One message set aside", "warn"),
+    "delivery.tried_again": ("One message tried again", ""),
 }
 
 
@@ -81,6 +88,7 @@ def _context(request: PortalRequest, campaign: Campaign) -> dict[str, Any]:
         "is_over": campaign.state in (CampaignState.SENT, CampaignState.STOPPED),
         "brakes": list(brakes.holding(campaign)),
         "standing_stops": not standing.may_send(campaign.organization),
+        "set_aside": aside.waiting(campaign),
         "log": _log(campaign),
         "queue_place": _queue_place(campaign),
         "hold_reasons": approve.hold_reasons(campaign) if campaign.state == CampaignState.HELD else [],
@@ -103,9 +111,7 @@ def _log(campaign: Campaign) -> list[dict[str, Any]]:
 
 
 def _log_line(row: AuditEntry, name: str) -> dict[str, Any]:
-    title, kind = MOVES.get(
-        row.detail.get("to", ""), ("Pause lifted" if row.action == "brake.lifted" else "Paused", "warn")
-    )
+    title, kind = ACTS.get(row.action) or MOVES.get(row.detail.get("to", ""), ("Paused", "warn"))
     mark = {"ok": "check", "warn": "pause", "bad": "stop"}.get(kind, "undo")
     by = f"By {name}. " if name else ""
     return {"title": title, "text": f"{by}{row.reason}", "at": row.at, "kind": kind, "mark": mark}

@@ -60,7 +60,7 @@ ROWS = (
     Row(31, "suspended while the customer resumes", people.suspended_while_resumed),
     Row(32, "messages that cannot be written", people.unwritable),
     Row(33, "message of more than 2 MB", people.too_large),
-    Row(34, "one message kills its worker", deaths.poisoned, missing="quarantine behind two claims without intent"),
+    Row(34, "one message kills its worker", deaths.poisoned),
     Row(35, "memory and open files of a lane", deaths.growing),
     Row(36, "worker alive but deaf", deaths.deaf),
     Row(37, "zombie wakes behind its lease, before the dot", deaths.zombie),
