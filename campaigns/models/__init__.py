@@ -12,6 +12,7 @@ from campaigns.models.sending import (
     SetAside,
     SystemMail,
     Tally,
+    Turn,
     Usage,
 )
 
@@ -33,5 +34,6 @@ __all__ = [
     "Snapshot",
     "SystemMail",
     "Tally",
+    "Turn",
     "Usage",
 ]

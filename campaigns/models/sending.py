@@ -72,7 +72,18 @@ class Chunk(models.Model):
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["campaign", "first_seq"], name="chunk_once")]
         indexes: ClassVar = [
-            models.Index(fields=["relay", "state", "id"], condition=~models.Q(state="done"), name="chunk_open")
+            models.Index(fields=["relay", "state", "id"], condition=~models.Q(state="done"), name="chunk_open"),
+            models.Index(
+                fields=["relay", "campaign", "first_seq"],
+                condition=models.Q(state="ready", deaths=0),
+                name="chunk_ready",
+            ),
+            models.Index(
+                fields=["relay", "campaign", "first_seq"],
+                condition=models.Q(state="ready", deaths__gt=0),
+                name="chunk_alone",
+            ),
+            models.Index(fields=["organization"], condition=models.Q(state="leased"), name="chunk_leased"),
         ]
 
     def __str__(self) -> str:
@@ -133,7 +144,12 @@ class Retry(models.Model):
     deaths = models.PositiveSmallIntegerField(default=0)  # as of a chunk
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["relay", "due_at"], name="retry_due")]
+        indexes: ClassVar = [
+            models.Index(fields=["relay", "due_at"], name="retry_due"),
+            models.Index(
+                fields=["relay", "campaign", "due_at"], condition=models.Q(lease_until=None), name="retry_waiting"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"attempt {self.attempt} at {self.due_at:%H:%M:%S}"
@@ -258,6 +274,23 @@ class Tally(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count} {self.state}"
+
+
+class Turn(models.Model):
+    """How many people of an organization a lane has served, for taking turns (campaigns.sending.turns)."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
+    relay = models.CharField(max_length=8)  # the lane that served
+    began = models.BigIntegerField()  # its count when its last turn began
+    served = models.BigIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["organization", "relay"], name="turn_once")]
+        indexes: ClassVar = [models.Index(fields=["relay", "began"], name="turn_level")]
+
+    def __str__(self) -> str:
+        return f"{self.served} by {self.relay}"
 
 
 class Usage(models.Model):

@@ -18,29 +18,22 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.allowance import TODAY_SQL
-from campaigns.brakes import live_brake_sql
-from campaigns.sending import relays
+from campaigns.sending import relays, turns
 from campaigns.sending.owners import Owner
+from campaigns.sending.turns import CHUNK, RETRY, RETRYABLE_SQL, SENDABLE_SQL, Look, Turn
 from compliance.consent import mailable_sql
 from compliance.suppression import live_suppression_sql
 from sendserver.lib import clock
 
 RETRIES_AT_ONCE: Final = 200
-_MAY_SQL: Final = f"""o.standing IN ('good', 'warned') AND o.closed_at IS NULL
-  AND NOT {live_brake_sql("c.id", "o.id")}"""
-SENDABLE_SQL: Final = f"c.state = 'sending' AND {_MAY_SQL}"
-# Doubt may be resent by order behind the end of a campaign; it has no chunks left then, only such retries.
-RETRYABLE_SQL: Final = f"c.state IN ('sending', 'sent') AND {_MAY_SQL}"
 _CANDIDATE: Final = f"""
 SELECT ch.id, ch.campaign_id, ch.organization_id, ch.first_seq, ch.last_seq, {TODAY_SQL} AS allowance
 FROM campaigns_chunk ch
 JOIN campaigns_campaign c ON c.id = ch.campaign_id
 JOIN accounts_organization o ON o.id = ch.organization_id
-WHERE ch.state = 'ready' AND ch.relay = ANY(%(relays)s) AND {SENDABLE_SQL}
-  AND NOT o.id = ANY(%(without)s) AND NOT c.id = ANY(%(without_campaigns)s)
-  AND (ch.deaths > 0) = %(alone)s AND (ch.deaths < 2 OR ch.died_at < now() - make_interval(secs => %(calm)s))
--- Early chunks first: a small campaign does not wait for the end of a large one.
-ORDER BY ch.first_seq, ch.id LIMIT 1 FOR UPDATE OF ch SKIP LOCKED
+WHERE ch.state = 'ready' AND ch.relay = %(from)s AND ch.campaign_id = %(campaign)s AND {SENDABLE_SQL}
+  AND ch.deaths {{deaths}} AND (ch.deaths < 2 OR ch.died_at < now() - make_interval(secs => %(calm)s))
+ORDER BY ch.first_seq LIMIT 1 FOR UPDATE OF ch SKIP LOCKED
 """
 _USED: Final = """
 INSERT INTO campaigns_usage (organization_id, day, count) VALUES (%(o)s, (now() AT TIME ZONE 'UTC')::date, 0)
@@ -73,9 +66,8 @@ WITH due AS (
   SELECT r.id FROM campaigns_retry r
   JOIN campaigns_campaign c ON c.id = r.campaign_id
   JOIN accounts_organization o ON o.id = r.organization_id
-  WHERE r.relay = ANY(%(relays)s) AND r.due_at <= now() AND r.lease_until IS NULL AND {RETRYABLE_SQL}
-    AND NOT c.id = ANY(%(without_campaigns)s)
-    AND (r.deaths > 0) = %(alone)s
+  WHERE r.relay = %(from)s AND r.campaign_id = %(campaign)s AND r.due_at <= now() AND r.lease_until IS NULL
+    AND r.deaths {{deaths}} AND {RETRYABLE_SQL}
   ORDER BY r.due_at LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED
 ), taken AS (
   UPDATE campaigns_retry r SET lease_until = now() + make_interval(secs => %(seconds)s), fence = fence + 1,
@@ -120,7 +112,7 @@ class Claim:
     fence: int
     items: list[Item]
     left_out: list[tuple[Item, str]]
-    is_complete: bool = True  # False: the allowance cut it short, the rest of the chunk waits
+    is_complete: bool = True  # False: the lane or the allowance took a part only, the rest of the chunk waits
     campaigns: frozenset[int] = field(default_factory=frozenset)
 
 
@@ -134,16 +126,23 @@ class Without:
 
 @dataclass(frozen=True)
 class Share:
-    """How much to claim: everything that has not ended a process, or, `alone`, one recipient at a time of the rest.
+    """How much to claim: `people` of what has not ended a process, or, `alone`, one recipient at a time of the rest.
 
     What ended more than one process is left alone for `calm` seconds.
     """
 
+    people: int = 1_000_000
     alone: bool = False
     calm: float = 0.0
 
+    @property
+    def deaths(self) -> str:
+        """Return the condition on deaths, spelled as the partial indexes are."""
+        return "> 0" if self.alone else "= 0"
+
 
 ALL: Final = Share()
+BOTH: Final = (RETRY, CHUNK)
 
 
 def served_relays(relay_key: str) -> list[str]:
@@ -152,40 +151,53 @@ def served_relays(relay_key: str) -> list[str]:
     return [relay_key] if relays.is_open(other) else [relay_key, other]
 
 
-def claim_chunk(relay_key: str, owner: Owner, without: Without, share: Share = ALL) -> Claim | None:
-    """Claim the next chunk that may be sent now and fetch its recipients; None when there is none.
+def claim_chunk(relay_key: str, owner: Owner, without: Without) -> Claim | None:
+    """Claim a chunk and fetch its recipients; None when none may be sent now."""
+    return claim_next(relay_key, owner, without, kinds=(CHUNK,))
+
+
+def claim_retries(relay_key: str, owner: Owner, without: Without) -> Claim | None:
+    """Lease retries that are due and may be sent now."""
+    return claim_next(relay_key, owner, without, kinds=(RETRY,))
+
+
+def claim_next(
+    relay_key: str, owner: Owner, without: Without, share: Share = ALL, kinds: Collection[str] = BOTH
+) -> Claim | None:
+    """Claim work of the organization whose turn it is and fetch its recipients; None when there is none.
 
     Organizations whose allowance is used up are added to `without`.
     """
     served = served_relays(relay_key)
     while True:
-        with transaction.atomic():
-            row = _one(_CANDIDATE, _filters(served, without, share))
-            if row is None:
-                return None
-            claimed = _take(row, relay_key, owner, share)
-        if claimed is not None:
-            return claimed
-        without.organizations.add(row["organization_id"])
+        known = len(without.organizations)
+        look = Look(relay_key, served, kinds, without.organizations, without.campaigns, share.alone)
+        for turn in turns.waiting(look):
+            take = _take_chunk if turn.kind == CHUNK else _take_retries
+            if turn.organization_id in without.organizations and turn.kind == CHUNK:
+                continue
+            with transaction.atomic():
+                claimed = take(turn, relay_key, owner, share, without)
+                if claimed is not None:
+                    turns.note_served(relay_key, turn.organization_id, len(claimed.items) + len(claimed.left_out))
+                    return claimed
+        if len(without.organizations) == known:
+            return None
 
 
-def _filters(served: list[str], without: Without, share: Share) -> dict[str, Any]:
-    return {
-        "alone": share.alone,
-        "calm": share.calm,
-        "relays": served,
-        "without": list(without.organizations),
-        "without_campaigns": list(without.campaigns),
-    }
-
-
-def _take(row: dict[str, Any], relay_key: str, owner: Owner, share: Share) -> Claim | None:
+def _take_chunk(turn: Turn, relay_key: str, owner: Owner, share: Share, without: Without) -> Claim | None:
+    """Lease the campaign's first chunk that nobody else is taking, as much of it as share and allowance give."""
+    values = {"from": turn.relay, "campaign": turn.campaign_id, "calm": share.calm}
+    row = _one(_CANDIDATE.format(deaths=share.deaths), values)
+    if row is None:
+        return None
     used = _one(_USED, {"o": row["organization_id"]})
     room = row["allowance"] - (next(iter(used.values())) if used else 0)
     if room <= 0:
+        without.organizations.add(turn.organization_id)
         return None
     size = row["last_seq"] - row["first_seq"] + 1
-    limit = min(room, size, 1 if share.alone else size)
+    limit = min(room, size, 1 if share.alone else share.people)
     bounds = {"campaign": row["campaign_id"], "first": row["first_seq"], "last": row["last_seq"]}
     people, seqs = _people({**bounds, "limit": limit}, row["organization_id"])
     items = [item for item, reason in people if not reason]
@@ -242,17 +254,17 @@ def _lease(chunk_id: int, relay_key: str, owner: Owner, held: dict[str, int | No
     return int(row["fence"])
 
 
-def claim_retries(relay_key: str, owner: Owner, without: Without, share: Share = ALL) -> Claim | None:
-    """Lease the retries that are due and may be sent now."""
+def _take_retries(turn: Turn, relay_key: str, owner: Owner, share: Share, _: Without) -> Claim | None:
+    """Lease the campaign's retries that are due."""
     values = {
-        **_filters(served_relays(relay_key), without, share),
-        "limit": 1 if share.alone else RETRIES_AT_ONCE,
+        "from": turn.relay,
+        "campaign": turn.campaign_id,
+        "limit": 1 if share.alone else min(share.people, RETRIES_AT_ONCE),
         "seconds": settings.SENDING["lease_seconds"],
         "owner": owner.as_text(),
         "relay": relay_key,
     }
-    with transaction.atomic():
-        rows = _all(_RETRIES, values)
+    rows = _all(_RETRIES.format(deaths=share.deaths), values)
     if not rows:
         return None
     pairs = [(_retry_item(row), row["reason"]) for row in rows]

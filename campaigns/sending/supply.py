@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeVar
 
@@ -22,6 +23,9 @@ from sendserver.lib import clock
 Value = TypeVar("Value")
 RECHECK_BATCH: Final = 50
 ALONE_SHARE: Final = 0.2  # of a slice: the most that goes to what ended a process before the others have their turn
+TURN_SECONDS: Final = 2.0  # of a lane's work, at most, until another organization's turn comes
+FIRST_BITE: Final = 100  # people, while the lane does not know how fast it is
+SMALLEST_BITE: Final = 20
 AHEAD_SECONDS: Final = 0.3  # a chunk is fetched this long before the last one is through
 
 
@@ -115,8 +119,7 @@ class Supply:
         now = time.monotonic()
         if self._ahead is not None or now < self._dry_until or self.mode is not Mode.TOGETHER:
             return
-        per_second = self.lane.attempted / max(0.1, now - self._began)
-        if sum(len(held.waiting) for held in self.held) < per_second * AHEAD_SECONDS:
+        if sum(len(held.waiting) for held in self.held) < self._per_second() * AHEAD_SECONDS:
             self._ahead = asyncio.create_task(self._claim(ahead=True))
             self._ahead.add_done_callback(self._claimed)
 
@@ -160,9 +163,8 @@ class Supply:
         async with self._claiming:
             if not ahead and any(held.waiting for held in self.held):
                 return True  # another sender fetched meanwhile
-            asked, share = time.monotonic(), SHARES[self.mode]
-            claim = await lane.db(claims.claim_retries, lane.key, lane.owner, self.without, share)
-            claim = claim or await lane.db(claims.claim_chunk, lane.key, lane.owner, self.without, share)
+            asked, share = time.monotonic(), replace(SHARES[self.mode], people=self._bite())
+            claim = await lane.db(claims.claim_next, lane.key, lane.owner, self.without, share)
             if claim is None:
                 return False
             now = time.monotonic()
@@ -173,6 +175,15 @@ class Supply:
             self.held.append(held)
         await lane.flush_if_through(held)
         return True
+
+    def _bite(self) -> int:
+        """Return how many people to claim at once: as many as take TURN_SECONDS, so that a turn is never long."""
+        if not self.lane.attempted:
+            return FIRST_BITE
+        return max(SMALLEST_BITE, round(self._per_second() * TURN_SECONDS))
+
+    def _per_second(self) -> float:
+        return self.lane.attempted / max(0.1, time.monotonic() - self._began)
 
     def _leave_out(self, held: Held, item: Item, reason: str) -> None:
         state = State.SUPPRESSED if reason == "suppressed" else State.SKIPPED
