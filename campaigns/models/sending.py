@@ -12,6 +12,7 @@ from django.db import models
 
 from accounts.models import Organization
 from campaigns.models.composing import Campaign
+from sendserver.lib import clock
 
 
 class Delivery(models.Model):
@@ -291,6 +292,31 @@ class Turn(models.Model):
 
     def __str__(self) -> str:
         return f"{self.served} by {self.relay}"
+
+
+class Pace(models.Model):
+    """A bucket that lanes share, or an organization's queue for a provider (campaigns.sending.tokens)."""
+
+    key = models.CharField(max_length=300, unique=True)
+    tokens = models.FloatField()
+    at = models.DateTimeField()  # when `tokens` was right
+    free_at = models.DateTimeField(null=True)  # of a queue: behind its last place
+    paused_until = models.DateTimeField(null=True)  # the provider asked for it
+    step = models.PositiveSmallIntegerField(default=0)
+    said = models.CharField(max_length=200, blank=True)  # the provider's words
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["paused_until"], condition=~models.Q(paused_until=None), name="pace_paused")
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+    @property
+    def is_paused(self) -> bool:
+        """Tell whether the provider is left alone now."""
+        return self.paused_until is not None and self.paused_until > clock.now()
 
 
 class Usage(models.Model):

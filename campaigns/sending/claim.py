@@ -9,6 +9,7 @@ transaction stays open behind a call.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +19,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.allowance import TODAY_SQL
-from campaigns.sending import relays, turns
+from campaigns.sending import relays, tokens, turns
 from campaigns.sending.owners import Owner
 from campaigns.sending.turns import CHUNK, RETRY, RETRYABLE_SQL, SENDABLE_SQL, Look, Turn
 from compliance.consent import mailable_sql
@@ -53,6 +54,7 @@ SELECT d.id, d.address, d.merge, {_REASON} AS reason, d.seq
 FROM campaigns_delivery d {_PEOPLE}
 WHERE d.campaign_id = %(campaign)s AND d.seq BETWEEN %(first)s AND %(last)s
   AND NOT EXISTS (SELECT 1 FROM campaigns_outcome x WHERE x.delivery_id = d.id)
+  AND NOT EXISTS (SELECT 1 FROM campaigns_retry r WHERE r.delivery_id = d.id) -- put off
 ORDER BY d.seq LIMIT %(limit)s
 """
 _LEASE: Final = """
@@ -114,14 +116,29 @@ class Claim:
     left_out: list[tuple[Item, str]]
     is_complete: bool = True  # False: the lane or the allowance took a part only, the rest of the chunk waits
     campaigns: frozenset[int] = field(default_factory=frozenset)
+    alone: bool = False  # one recipient of what ended a process
 
 
 @dataclass
 class Without:
-    """What a lane passes over for the rest of its slice: allowance used up, letter not loadable."""
+    """What a lane passes over for the rest of its slice: allowance used up, letter not loadable.
+
+    `paced` are organizations whose pace is used up, until a moment on the monotonic clock.
+    """
 
     organizations: set[int] = field(default_factory=set)
     campaigns: set[int] = field(default_factory=set)
+    paced: dict[int, float] = field(default_factory=dict)
+
+    def paced_now(self) -> list[int]:
+        """Return the organizations that have to wait for their pace."""
+        now = time.monotonic()
+        return [pk for pk, until in self.paced.items() if until > now]
+
+    @property
+    def size(self) -> int:
+        """Return how much is passed over."""
+        return len(self.organizations) + len(self.paced_now())
 
 
 @dataclass(frozen=True)
@@ -170,18 +187,19 @@ def claim_next(
     """
     served = served_relays(relay_key)
     while True:
-        known = len(without.organizations)
-        look = Look(relay_key, served, kinds, without.organizations, without.campaigns, share.alone)
+        known, paced = without.size, without.paced_now()
+        look = Look(relay_key, served, kinds, without.organizations, without.campaigns, paced, share.alone)
         for turn in turns.waiting(look):
             take = _take_chunk if turn.kind == CHUNK else _take_retries
-            if turn.organization_id in without.organizations and turn.kind == CHUNK:
+            out = turn.kind == CHUNK and turn.organization_id in without.organizations
+            if out or turn.organization_id in without.paced_now():
                 continue
             with transaction.atomic():
                 claimed = take(turn, relay_key, owner, share, without)
                 if claimed is not None:
                     turns.note_served(relay_key, turn.organization_id, len(claimed.items) + len(claimed.left_out))
                     return claimed
-        if len(without.organizations) == known:
+        if without.size <= known:
             return None
 
 
@@ -197,10 +215,13 @@ def _take_chunk(turn: Turn, relay_key: str, owner: Owner, share: Share, without:
         without.organizations.add(turn.organization_id)
         return None
     size = row["last_seq"] - row["first_seq"] + 1
-    limit = min(room, size, 1 if share.alone else share.people)
+    limit = _paced(turn, min(room, size, 1 if share.alone else share.people), without)
+    if not limit:
+        return None
     bounds = {"campaign": row["campaign_id"], "first": row["first_seq"], "last": row["last_seq"]}
     people, seqs = _people({**bounds, "limit": limit}, row["organization_id"])
     items = [item for item, reason in people if not reason]
+    _unpaced(turn, limit - len(items))
     trial = seqs[0] if share.alone and items else None
     lease = _lease(row["id"], relay_key, owner, {"reserved": len(items), "trial": trial})
     return Claim(
@@ -210,8 +231,25 @@ def _take_chunk(turn: Turn, relay_key: str, owner: Owner, share: Share, without:
         items=items,
         left_out=[(item, reason) for item, reason in people if reason],
         is_complete=len(people) < limit or limit >= size,
+        alone=share.alone,
         campaigns=frozenset({row["campaign_id"]}),
     )
+
+
+def _paced(turn: Turn, most: int, without: Without) -> int:
+    """Return for how many people the organization's pace gives leave now; with 0 it is passed over for a moment."""
+    rate: float = settings.PACE["organization"]
+    if rate <= 0:
+        return most
+    grant = tokens.take(tokens.organization_key(turn.organization_id), rate, most)
+    if not grant.tokens:
+        without.paced[turn.organization_id] = time.monotonic() + grant.wait
+    return grant.tokens
+
+
+def _unpaced(turn: Turn, people: int) -> None:
+    if settings.PACE["organization"] > 0 and people > 0:
+        tokens.give_back(tokens.organization_key(turn.organization_id), people)
 
 
 def _people(bounds: dict[str, Any], organization_id: int) -> tuple[list[tuple[Item, str]], list[int]]:
@@ -254,17 +292,21 @@ def _lease(chunk_id: int, relay_key: str, owner: Owner, held: dict[str, int | No
     return int(row["fence"])
 
 
-def _take_retries(turn: Turn, relay_key: str, owner: Owner, share: Share, _: Without) -> Claim | None:
+def _take_retries(turn: Turn, relay_key: str, owner: Owner, share: Share, without: Without) -> Claim | None:
     """Lease the campaign's retries that are due."""
+    limit = _paced(turn, 1 if share.alone else min(share.people, RETRIES_AT_ONCE), without)
+    if not limit:
+        return None
     values = {
         "from": turn.relay,
         "campaign": turn.campaign_id,
-        "limit": 1 if share.alone else min(share.people, RETRIES_AT_ONCE),
+        "limit": limit,
         "seconds": settings.SENDING["lease_seconds"],
         "owner": owner.as_text(),
         "relay": relay_key,
     }
     rows = _all(_RETRIES.format(deaths=share.deaths), values)
+    _unpaced(turn, limit - len(rows))
     if not rows:
         return None
     pairs = [(_retry_item(row), row["reason"]) for row in rows]
@@ -287,7 +329,7 @@ def _retry_item(row: dict[str, Any]) -> Item:
         values=_texts(row["merge"]),
         attempt=row["attempt"],
         previous=row["previous"] or "planned",
-        first_at=row["first_at"],
+        first_at=row["first_at"] if row["previous"] else None,  # who was only put off begins now
         retry_id=row["retry_id"],
         retry_fence=row["fence"],
     )

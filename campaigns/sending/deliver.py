@@ -11,6 +11,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, TypeVar, cast
 
 import uvloop
@@ -23,7 +24,7 @@ from campaigns.sending.claim import Item
 from campaigns.sending.journal import Journal
 from campaigns.sending.outcomes import State, result_of
 from campaigns.sending.owners import LaneLock, Owner
-from campaigns.sending.pace import Bucket
+from campaigns.sending.pace import RelayPace
 from campaigns.sending.record import flush
 from campaigns.sending.recover import recover
 from campaigns.sending.retry import Decision, Kind, Relay
@@ -72,16 +73,16 @@ class Lane:
     def __init__(self, relay_key: str, owner: Owner, lock: LaneLock, should_end: Callable[[], bool]) -> None:
         self.key, self.owner, self.lock, self.should_end = relay_key, owner, lock, should_end
         self.relay: RelayConfig = relays.config(relay_key)
+        self.ending = self.out_of_time = False
         self.timeouts = Timeouts.from_settings(settings.SENDING)
         self.journal = Journal(relay_key, owner)
-        self.pace = Bucket(self.relay.rate)
+        self.pace = RelayPace(self.relay, self.db, lambda: self.ending)
         self.random = random.Random()  # noqa: S311 (jitter)
         self.supply = Supply(self)
         self.writer = Writer(self, self.supply.without)
         self.held = self.supply.held
         self.wire_failures: dict[int, int] = {}
         self.relay_failed = False
-        self.ending = self.out_of_time = False
         self.attempted = self.accepted = self.in_doubt = 0
         self.system = SystemMailSender(self)
         self._threads = DatabaseThreads(relay_key)
@@ -261,10 +262,13 @@ class Lane:
         if held is None or self.ending or self.relay_failed:
             return None
         item, looked_at = held.waiting[0]
-        if self._is_stopped(item) or time.monotonic() - looked_at > FRESH_SECONDS or not self.pace.take_at_once():
+        if self._is_stopped(item) or time.monotonic() - looked_at > FRESH_SECONDS:
             return None
-        written = self.writer.at_once(item)
+        if not self.supply.providers.may_go(item):
+            return None
+        written = self.writer.at_once(item) if self.pace.take_at_once() else None
         if written is None:
+            self.supply.providers.goes_not(item)
             return None
         held.waiting.popleft()
         held.on_wire += 1
@@ -285,6 +289,9 @@ class Lane:
             failures = self.wire_failures[item.delivery_id] = self.wire_failures.get(item.delivery_id, 0) + 1
             if failures >= WIRE_FAILURES_MAX:
                 decision = Decision(Kind.RETRY, decision.relay, "transient", retry.STEPS_SECONDS[0], decision.rule)
+        if decision.slows:
+            seconds = await self.supply.providers.back_off(item, details["reply"])
+            decision = replace(decision, wait=max(decision.wait, seconds))
         if decision.kind is Kind.PUT_BACK:
             self.put_back(held)
         else:
@@ -335,7 +342,7 @@ class Lane:
 
     async def _flush_all(self) -> None:
         for held in list(self.held):
-            if held.results:
+            if held.results or held.later:
                 await self._flush(held)
         await self.db(epoch.check)  # as young as the last answer: a copy from the middle of a slice is behind it
         if self.accepted and not self.relay_failed:  # what was taken earlier does not close the breaker again
@@ -344,14 +351,16 @@ class Lane:
     async def _flush(self, held: Held, *, release: bool = False) -> None:
         async with self._flushing:
             through = held.is_through and not held.broken
-            if held not in self.held or held.is_unsure or not (held.results or through or release):
+            if held not in self.held or held.is_unsure or not (held.results or held.later or through or release):
                 return
             results, held.results = held.results, []
+            put_off, held.later = held.later, []
             complete = held.claim.is_complete and not held.put_back
             finished = through and complete
             released = not held.broken and ((through and not complete) or release)
             try:
-                mine = await self.db(flush, held.claim, results, finished=finished, released=released)
+                later = await self.supply.places(put_off) if put_off else []
+                mine = await self.db(flush, held.claim, results, finished=finished, released=released, later=later)
             except BaseException:
                 held.broken = held.is_unsure = True  # it may have committed: the journal is compared with it
                 raise
@@ -365,3 +374,5 @@ class Lane:
             held.waiting.clear()
             await self._flush(held, release=True)
         await self._flush_all()
+        await self.pace.close()
+        await self.supply.providers.close()

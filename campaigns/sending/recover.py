@@ -102,7 +102,11 @@ def _all_in_doubt(chunks: list[Chunk], retries: list[Retry], relay: str) -> list
     for chunk in chunks:
         resolved = Outcome.objects.filter(campaign_id=chunk.campaign_id).values("delivery_id")
         left = Delivery.objects.filter(campaign_id=chunk.campaign_id, seq__range=(chunk.first_seq, chunk.last_seq))
-        results += [_doubt(delivery, 1, None, relay, _LOST) for delivery in left.exclude(pk__in=resolved)]
+        put_off = Retry.objects.filter(campaign_id=chunk.campaign_id).values(
+            "delivery_id"
+        )  # a retry answers for itself
+        left = left.exclude(pk__in=resolved).exclude(pk__in=put_off)
+        results += [_doubt(delivery, 1, None, relay, _LOST) for delivery in left]
     return results + [_doubt(row.delivery, row.attempt, row, relay, _LOST) for row in retries]
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from random import Random
 from typing import Final
 
-from campaigns.bounces import BounceClass, diagnose, spare
+from campaigns.bounces import BounceClass, asks_to_slow_down, diagnose, spare
 from campaigns.sending.smtp import SESSION_PHASES, Answer, Phase, WireError
 from compliance import policy
 
@@ -48,6 +48,7 @@ class Decision:
     bounce_class: str = ""
     wait: float = 0.0
     rule: str = ""
+    slows: bool = False  # the provider is left alone for this organization, others go on
 
 
 def of_answer(answer: Answer, *, attempt: int, age: float, random: Random) -> Decision:
@@ -57,6 +58,9 @@ def of_answer(answer: Answer, *, attempt: int, age: float, random: Random) -> De
         return Decision(Kind.ACCEPTED)
     if answer.phase in (Phase.MAIL, Phase.RESET):
         return _sender_trouble(answer)
+    if age < MAX_AGE_SECONDS and asks_to_slow_down(reply.code, reply.enhanced, reply.text):
+        wait = wait_seconds(attempt, BounceClass.BLOCK_REPUTATION, random)
+        return Decision(Kind.RETRY, Relay.FINE, BounceClass.BLOCK_REPUTATION, wait, "slow down", slows=True)
     if reply.code == 421 and answer.phase is not Phase.DOT:
         return Decision(Kind.PUT_BACK, Relay.BUSY, rule="421")
     diagnosis = diagnose(reply.code, reply.enhanced, reply.text)

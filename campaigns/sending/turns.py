@@ -56,6 +56,7 @@ FROM work k JOIN campaigns_campaign c ON c.id = k.campaign_id JOIN accounts_orga
 LEFT JOIN campaigns_turn t ON t.organization_id = o.id AND t.relay = %(lane)s
 LEFT JOIN campaigns_usage u ON u.organization_id = o.id AND u.day = (now() AT TIME ZONE 'UTC')::date
 WHERE k.kind = ANY(%(kinds)s) AND {retryable} AND NOT c.id = ANY(%(without_campaigns)s)
+  AND NOT o.id = ANY(%(paced)s)
   AND (k.kind = 'retry' OR (
     c.state = 'sending' AND NOT o.id = ANY(%(without)s) AND {allowance} > COALESCE(u.count, 0)))
 ORDER BY GREATEST(COALESCE(t.served, 0), {level}), t.at NULLS FIRST, o.id, k.kind DESC, k.first_seq, c.id
@@ -90,6 +91,7 @@ class Look:
     kinds: Collection[str]
     without: Collection[int]  # organizations whose allowance is used up
     without_campaigns: Collection[int]
+    paced: Collection[int] = ()  # organizations whose pace is used up for the moment
     alone: bool = False
 
 
@@ -109,6 +111,7 @@ def waiting(look: Look) -> list[Turn]:
         "kinds": list(look.kinds),
         "without": list(look.without),
         "without_campaigns": list(look.without_campaigns),
+        "paced": list(look.paced),
         "look_at": LOOK_AT,
     }
     with connection.cursor() as cursor:

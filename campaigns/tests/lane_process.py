@@ -23,6 +23,7 @@ def main(relay_key: str, changes: dict) -> None:
     for alias in settings.DATABASES:
         settings.DATABASES[alias]["NAME"] = changes["database"]
     settings.SENDING = changes["sending"]
+    settings.PACE = changes.get("pace", settings.PACE)
     settings.JOURNAL_DIR = Path(changes["journal"])
     django.setup()
     from campaigns.sending import deliver
