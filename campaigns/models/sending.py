@@ -147,6 +147,7 @@ class Retry(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["relay", "due_at"], name="retry_due"),
+            models.Index(fields=["campaign", "due_at"], name="retry_by_campaign"),
             models.Index(
                 fields=["relay", "campaign", "due_at"], condition=models.Q(lease_until=None), name="retry_waiting"
             ),

@@ -93,6 +93,7 @@ class Look:
     without_campaigns: Collection[int]
     paced: Collection[int] = ()  # organizations whose pace is used up for the moment
     alone: bool = False
+    most: int = LOOK_AT  # pieces of work returned
 
 
 def waiting(look: Look) -> list[Turn]:
@@ -112,7 +113,7 @@ def waiting(look: Look) -> list[Turn]:
         "without": list(look.without),
         "without_campaigns": list(look.without_campaigns),
         "paced": list(look.paced),
-        "look_at": LOOK_AT,
+        "look_at": look.most,
     }
     with connection.cursor() as cursor:
         cursor.execute(statement, values)

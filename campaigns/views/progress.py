@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts import standing
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
 from accounts.models import AuditEntry, User
-from campaigns import approve, brakes, control, stats
+from campaigns import approve, brakes, control, course, stats
 from campaigns.errors import CampaignError
 from campaigns.models import Campaign, CampaignState
 from campaigns.sending import aside
@@ -78,6 +78,7 @@ def _context(request: PortalRequest, campaign: Campaign) -> dict[str, Any]:
     return {
         "campaign": campaign,
         "p": figures,
+        "course": course.course(campaign, figures.planned - figures.done),
         "back": back,
         "refused_total": figures.rejected + back.bounced,
         "is_live": campaign.state in PAUSABLE,
