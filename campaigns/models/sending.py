@@ -66,7 +66,9 @@ class Chunk(models.Model):
     owner_started = models.CharField(max_length=32, blank=True)  # process start time, against reused pids
     claims = models.PositiveSmallIntegerField(default=0)
     reserved = models.PositiveIntegerField(default=0)  # of the day's allowance, while leased
-    deaths = models.PositiveSmallIntegerField(default=0)  # processes that died holding it (campaigns.sending.aside)
+    deaths = models.PositiveSmallIntegerField(
+        default=0, db_default=0
+    )  # processes that died holding it (campaigns.sending.aside)
     died_at = models.DateTimeField(null=True)
     trial_seq = models.PositiveIntegerField(null=True)  # the one delivery that is tried alone, while leased
 
@@ -142,7 +144,7 @@ class Retry(models.Model):
     lease_until = models.DateTimeField(null=True)
     fence = models.PositiveIntegerField(default=0)
     owner = models.CharField(max_length=200, blank=True)
-    deaths = models.PositiveSmallIntegerField(default=0)  # as of a chunk
+    deaths = models.PositiveSmallIntegerField(default=0, db_default=0)  # as of a chunk
 
     class Meta:
         indexes: ClassVar = [

@@ -11,7 +11,6 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final, TypeVar, cast
 
 import uvloop
@@ -289,13 +288,12 @@ class Lane:
             failures = self.wire_failures[item.delivery_id] = self.wire_failures.get(item.delivery_id, 0) + 1
             if failures >= WIRE_FAILURES_MAX:
                 decision = Decision(Kind.RETRY, decision.relay, "transient", retry.STEPS_SECONDS[0], decision.rule)
-        if decision.slows:
-            seconds = await self.supply.providers.back_off(item, details["reply"])
-            decision = replace(decision, wait=max(decision.wait, seconds))
         if decision.kind is Kind.PUT_BACK:
             self.put_back(held)
         else:
             self._note(held, item, decision, details, len(ready.written.message))
+        if decision.slows:
+            await self.supply.providers.back_off(item, details["reply"])
         if decision.bounce_class in BLOCKS:
             self.writer.counts[item.campaign_id].blocked += 1
             await self.writer.judge(item.campaign_id)

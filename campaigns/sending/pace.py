@@ -187,12 +187,11 @@ class ProviderPace:
         found: dict[tuple[str, int], float] = await self._db(tokens.paused)
         self.paused = {pair: now + seconds for pair, seconds in found.items()}
 
-    async def back_off(self, item: Item, said: str) -> float:
-        """Leave this item's provider alone for its organization; return for how many seconds."""
+    async def back_off(self, item: Item, said: str) -> None:
+        """Leave this item's provider alone for its organization."""
         provider = self.of(item)
         seconds: float = await self._db(tokens.back_off, provider, item.organization_id, said)
         self.paused[provider, item.organization_id] = time.monotonic() + seconds
-        return seconds
 
     async def close(self) -> None:
         """Give back what was not used."""

@@ -7,6 +7,7 @@ holds when it dies is lost to the rate, never added to it.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
@@ -14,8 +15,9 @@ from django.db import connection, transaction
 
 from campaigns.models import Pace
 from campaigns.providers import name_of
+from campaigns.sending.retry import BACK_OFF_SECONDS
+from sendserver.lib import clock
 
-BACK_OFF_SECONDS: Final = (3600, 7200, 14_400)  # rules section 4, block-reputation: 1 h, 2 h, 4 h
 FORGET_SECONDS: Final = 86_400  # a provider that asked nothing for this long is met as if for the first time
 AFTER_BACK_OFF_RATE: Final = 5.0  # messages a second to a provider without a rate of its own, when it is asked again
 _MAKE: Final = """
@@ -142,6 +144,12 @@ def paused() -> dict[tuple[str, int], float]:
         _, provider, organization = key.split(":")
         found[provider, int(organization)] = float(seconds)
     return found
+
+
+def forget_idle() -> None:
+    """Drop what nobody has used for a week: a bucket that is full and a queue that is empty are as good as none."""
+    old = clock.now() - timedelta(days=7)
+    Pace.objects.filter(at__lt=old).exclude(free_at__gt=old).exclude(paused_until__gt=old).delete()
 
 
 def reason(provider: str, organization_id: int) -> str:

@@ -26,6 +26,7 @@ CHUNK, RETRY = "chunk", "retry"
 LOOK_AT: Final = 20  # campaigns whose work is tried before the list is made anew: another lane may hold the first
 
 # Both indexes are walked from campaign to campaign: the cost is that of campaigns with work, not of their chunks.
+# OFFSET 0 keeps the planner from another order of joins, which it takes for better without statistics: 60 times slower.
 _WAITING: Final = """
 WITH RECURSIVE ready(relay, campaign_id) AS (
   SELECT lane.relay, (SELECT min(ch.campaign_id) FROM campaigns_chunk ch WHERE ch.relay = lane.relay AND {ready})
@@ -41,7 +42,7 @@ WITH RECURSIVE ready(relay, campaign_id) AS (
   SELECT w.relay, (SELECT min(r.campaign_id) FROM campaigns_retry r
                    WHERE r.relay = w.relay AND r.campaign_id > w.campaign_id AND {free})
   FROM due w WHERE w.campaign_id IS NOT NULL
-), work(kind, relay, campaign_id, first_seq) AS (
+), work(kind, relay, campaign_id, first_seq) AS MATERIALIZED (
   SELECT 'retry', due.relay, due.campaign_id, 0 FROM due
   WHERE EXISTS (SELECT 1 FROM campaigns_retry r WHERE r.relay = due.relay AND r.campaign_id = due.campaign_id
                 AND {free} AND r.due_at <= now())
@@ -52,7 +53,10 @@ WITH RECURSIVE ready(relay, campaign_id) AS (
   FROM ready WHERE ready.campaign_id IS NOT NULL
 )
 SELECT k.kind, k.relay, c.id, o.id
-FROM work k JOIN campaigns_campaign c ON c.id = k.campaign_id JOIN accounts_organization o ON o.id = c.organization_id
+FROM work k
+CROSS JOIN LATERAL (SELECT id, state, organization_id FROM campaigns_campaign WHERE id = k.campaign_id OFFSET 0) c
+CROSS JOIN LATERAL (SELECT id, standing, closed_at, daily_allowance FROM accounts_organization
+                    WHERE id = c.organization_id OFFSET 0) o
 LEFT JOIN campaigns_turn t ON t.organization_id = o.id AND t.relay = %(lane)s
 LEFT JOIN campaigns_usage u ON u.organization_id = o.id AND u.day = (now() AT TIME ZONE 'UTC')::date
 WHERE k.kind = ANY(%(kinds)s) AND {retryable} AND NOT c.id = ANY(%(without_campaigns)s)

@@ -168,7 +168,7 @@ def test_the_claim_reads_no_chunk_after_the_other() -> None:
         begun = time.perf_counter()
         turns.waiting(look)
         best = min(best, time.perf_counter() - begun)
-    assert best < 0.1
+    assert best < 0.03
     statements: list[str] = []
     with connection.execute_wrapper(partial(_explained, into=statements)), pytest.raises(_SeenError):
         turns.waiting(look)
