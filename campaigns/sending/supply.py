@@ -20,13 +20,14 @@ from campaigns.sending.owners import Owner
 from campaigns.sending.pace import ProviderPace
 from campaigns.sending.slices import FRESH_SECONDS, Held
 from sendserver.lib import clock
+from sendserver.lib.relays import RelayConfig
 
 Value = TypeVar("Value")
 RECHECK_BATCH: Final = 50
 ALONE_SHARE: Final = 0.2  # of a slice: the most that goes to what ended a process before the others have their turn
 TURN_SECONDS: Final = 2.0  # of a lane's work, at most, until another organization's turn comes
-FIRST_BITE: Final = 100  # people, while the lane does not know how fast it is
-SMALLEST_BITE: Final = 20
+FIRST_BITE: Final = 100  # people, while the lane does not know how fast it is, unless its relay has a limit
+SMALLEST_BITE: Final = 10  # as many as there are connections by default
 WAIT_SECONDS: Final = 5.0  # a lane without work waits this long for what is put off, else its slice ends
 RIPE_SECONDS: Final = 0.5
 AHEAD_SECONDS: Final = 0.3  # a chunk is fetched this long before the last one is through
@@ -36,6 +37,7 @@ class Host(Protocol):
     """What the supply needs of its lane."""
 
     key: str
+    relay: RelayConfig
     owner: Owner
     ending: bool
     relay_failed: bool
@@ -218,7 +220,8 @@ class Supply:
     def _bite(self) -> int:
         """Return how many people to claim at once: as many as take TURN_SECONDS, so that a turn is never long."""
         if not self.lane.attempted:
-            return FIRST_BITE
+            limit = self.lane.relay.rate * TURN_SECONDS
+            return max(SMALLEST_BITE, min(FIRST_BITE, round(limit))) if limit else FIRST_BITE
         return max(SMALLEST_BITE, round(self._per_second() * TURN_SECONDS))
 
     def _per_second(self) -> float:

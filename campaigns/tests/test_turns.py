@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,9 +20,11 @@ from campaigns.models import Brake, Campaign, Chunk, Delivery, Retry, Turn, Usag
 from campaigns.sending import claim, deliver, turns
 from campaigns.sending.claim import Share, Without
 from campaigns.sending.owners import Owner
+from campaigns.sending.supply import Supply
 from campaigns.sending.turns import CHUNK, RETRY, Look
 from campaigns.tests.lanes import make_due, planned, states, two_relays
 from sendserver.lib import clock
+from sendserver.lib.relays import RelayConfig
 from sendserver.testing.personas import make_organization
 from sendserver.testing.relay import Phase, ScriptedRelay, reply
 
@@ -184,6 +187,17 @@ def _explained(run: Any, sql: str, params: Any, many: bool, context: Any, into: 
     run("EXPLAIN " + sql, params, many, context)
     into.append("\n".join(row[0] for row in context["cursor"].fetchall()))
     raise _SeenError
+
+
+@pytest.mark.parametrize(
+    ("rate", "attempted", "seconds", "people"),
+    [(0.0, 0, 0.0, 100), (20.0, 0, 0.0, 40), (1.0, 0, 0.0, 10), (0.0, 3000, 3.0, 2000), (0.0, 6, 3.0, 10)],
+)
+def test_a_turn_takes_two_seconds_of_the_lanes_work(rate: float, attempted: int, seconds: float, people: int) -> None:
+    relay = RelayConfig.from_url(1, f"smtp://127.0.0.1:2501?rate={rate}")
+    supply = Supply(SimpleNamespace(key="relay-1", relay=relay, attempted=attempted, db=None))  # type: ignore[arg-type]
+    supply._began = time.monotonic() - seconds
+    assert supply._bite() == pytest.approx(people, rel=0.02)
 
 
 def test_a_small_campaign_is_through_while_a_large_one_runs(larkfield: Organization, pair: Pair, settings: Any) -> None:
