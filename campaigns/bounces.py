@@ -182,6 +182,23 @@ def _may_condemn(code: int | None, enhanced: str) -> bool:
     return code in (550, 551, 553) or enhanced.startswith(("5.1.", "5.4."))
 
 
+_SLOWER: Final = re.compile(
+    r"unusual rate|rate.?limit|throttl|reputation|TSS0\d|\bS31[45]0\b|unsolicited|too many (?:messages|mails) from",
+    re.IGNORECASE,
+)
+_GREYLIST: Final = re.compile(r"gr[ea]y-?list", re.IGNORECASE)
+
+
+def asks_to_slow_down(code: int, enhanced: str, text: str) -> bool:
+    """Tell whether a provider wants less mail from us for now: a 4xx that says so by code or words, not greylisting.
+
+    A bare 4.7.0 or 4.7.1 may be anything, also our own relay's; it is a matter of the one message.
+    """
+    if not 400 <= code < 500 or _GREYLIST.search(text):
+        return False
+    return enhanced == "4.7.28" or _SLOWER.search(text[:TEXT_LIMIT]) is not None
+
+
 def spare(diagnosis: Diagnosis) -> Diagnosis:
     """Return the class for a refusal behind the message: a server that took RCPT knows the address.
 

@@ -54,9 +54,9 @@ ON CONFLICT DO NOTHING
 _CHUNKS: Final = """
 INSERT INTO campaigns_chunk
   (campaign_id, organization_id, first_seq, last_seq, relay, state, fence, lease_until, owner_host, owner_boot,
-   owner_pid, owner_started, claims, reserved)
+   owner_pid, owner_started, claims, reserved, deaths)
 SELECT %(campaign)s, %(organization)s, first, LEAST(first + %(size)s - 1, %(mailable)s),
-       (%(relays)s::text[])[1 + ((first - 1) / %(size)s) %% 2], 'ready', 0, NULL, '', '', NULL, '', 0, 0
+       (%(relays)s::text[])[1 + ((first - 1) / %(size)s) %% 2], 'ready', 0, NULL, '', '', NULL, '', 0, 0, 0
 FROM generate_series(1, %(mailable)s, %(size)s) AS first
 """
 _COUNTS: Final = "SELECT skip_reason, count(*) FROM campaigns_delivery WHERE campaign_id = %s GROUP BY skip_reason"

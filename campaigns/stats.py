@@ -16,6 +16,7 @@ from django.db import connection
 from django.db.models import Count, Sum
 
 from campaigns.models import Campaign, CampaignState, ClickCount, Event, EventKind, Outcome, Tally
+from campaigns.providers import PROVIDERS, name_of, provider_of
 from compliance import policy
 from sendserver.lib import clock
 
@@ -25,13 +26,6 @@ LEFT_OUT: Final = (State.SKIPPED, State.SUPPRESSED)
 HOURS: Final = 48
 STEP_HOURS: Final = 2
 READ_ALL: Final = 200_000  # deliveries; reading more takes seconds
-RECEIVERS: Final = {
-    "Gmail": ("gmail.com", "googlemail.com"),
-    "Outlook": ("outlook.com", "hotmail.com", "live.com", "msn.com", "outlook.de", "hotmail.co.uk", "hotmail.fr"),
-    "Yahoo": ("yahoo.com", "yahoo.co.uk", "yahoo.de", "yahoo.fr", "ymail.com", "aol.com"),
-    "iCloud": ("icloud.com", "me.com", "mac.com"),
-    "GMX and Web.de": ("gmx.de", "gmx.net", "web.de", "gmx.at"),
-}
 
 
 @dataclass(frozen=True)
@@ -206,16 +200,20 @@ class Receiver:
 
 def receivers(campaign: Campaign) -> list[Receiver]:
     """Return figures by receiver, biggest first, small ones together as "Others"; reads every delivery once."""
-    names = {domain: name for name, domains in RECEIVERS.items() for domain in domains}
     sums: dict[str, list[int]] = {}
     with connection.cursor() as cursor:
         cursor.execute(_BY_DOMAIN, [campaign.pk])
         for domain, *counts in cursor.fetchall():
-            row = sums.setdefault(names.get(domain, "Others"), [0, 0, 0, 0])
+            row = sums.setdefault(_receiver(domain), [0, 0, 0, 0])
             for place, count in enumerate(counts):
                 row[place] += count
     found = [Receiver(name, *row) for name, row in sums.items()]
     return sorted(found, key=lambda one: (one.name == "Others", -one.sent))
+
+
+def _receiver(domain: str) -> str:
+    provider = provider_of(domain)
+    return name_of(provider) if provider in PROVIDERS else "Others"
 
 
 _BY_MINUTE: Final = """

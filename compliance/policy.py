@@ -164,6 +164,10 @@ RENDER_PAUSE_SHARE: Final = N(
 RENDER_PAUSE_COUNT: Final = N(
     "RENDER_PAUSE_COUNT", 50, "messages", "SEND-BREAKER", "Unwritable messages that pause a campaign"
 )
+ASIDE_PAUSE_COUNT: Final = N(
+    "ASIDE_PAUSE_COUNT", 3, "messages", "SEND-BREAKER", "Messages that end our process and so pause a campaign"
+)
+RENDER_MAX_S: Final = N("RENDER_MAX_S", 1, "second", "SEND-BREAKER", "Writing one message may take, at most")
 
 # --- Lists
 LIST_FIRST_HOLD: Final = N("LIST_FIRST_HOLD", 5000, "rows", "SRC-SIZE-JUMP", "A first list is looked at above")

@@ -242,6 +242,19 @@ SENDING = {
     "timeouts": {"connect": 30.0, "command": 60.0, "body": 180.0, "dot": 600.0},
     "timeout_scale": env.float("SENDING_TIMEOUT_SCALE", default=1.0),
 }
+# Messages a second, 0 for no limit. The providers' are our own caution: none of them publishes one.
+PACE = {
+    "providers": {
+        "gmail": 50.0,
+        "outlook": 20.0,
+        "yahoo": 20.0,
+        "icloud": 10.0,
+        "gmx": 10.0,
+        **{key: float(rate) for key, rate in env.dict("PROVIDER_RATES", default={}).items()},
+    },
+    "domain": env.float("DOMAIN_RATE", default=0.0),
+    "organization": env.float("ORGANIZATION_RATE", default=0.0),
+}
 
 # --- Celery: pokes only, no recipient data in the broker (architecture rule 1); the schedule lives in celery.py
 CELERY_BROKER_URL = REDIS_URL

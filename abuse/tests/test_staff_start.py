@@ -15,7 +15,7 @@ from abuse.models import Complaint
 from abuse.tests import make
 from accounts.models import AuditEntry, Organization
 from campaigns import brakes
-from campaigns.models import Brake, Outcome, RelayState, Retry, Tally
+from campaigns.models import Brake, Outcome, RelayState, Retry, SetAside, Tally
 from compliance.models import Suppression
 from compliance.suppression import is_suppressed, suppress
 from sendserver.lib.addresses import AddressKey
@@ -105,6 +105,23 @@ def test_brakes_and_doubts(ruth: Persona, larkfield: Organization) -> None:
     assert Retry.objects.get().delivery == to
 
 
+def test_what_was_set_aside_is_ordered_back(ruth: Persona, larkfield: Organization) -> None:
+    campaign = make.campaign(larkfield, state="sending")
+    to = make.delivery(campaign, "ada@inbox.example")
+    row = SetAside.objects.create(
+        delivery=to, campaign=campaign, organization=larkfield, relay="relay-1", deaths=3, set_at=timezone.now()
+    )
+    page = ruth.client.get(reverse("admin:staff_relays")).content.decode()
+    assert "a…@inbox.example" in page
+    assert "relay-1, 3 deaths" in page
+    ruth.client.post(reverse("admin:staff_aside_again", args=[row.pk]), {"reason": " "})
+    assert not Retry.objects.exists()
+    for _ in range(2):
+        ruth.client.post(reverse("admin:staff_aside_again", args=[row.pk]), {"reason": "mended"})
+    assert Retry.objects.get().delivery == to
+    assert "a…@inbox.example" not in ruth.client.get(reverse("admin:staff_relays")).content.decode()
+
+
 def test_customers_pause_is_not_lifted(ruth: Persona, larkfield: Organization) -> None:
     campaign = make.campaign(larkfield, state="paused")
     brake = brakes.set_brake(Brake.Kind.CUSTOMER, "Paused", campaign=campaign)
@@ -135,6 +152,7 @@ def test_acts_are_posts_of_staff_who_may(
         reverse("admin:staff_relay_resume", args=["relay-1"]),
         reverse("admin:staff_doubt_settle", args=[1]),
         reverse("admin:staff_brake_lift", args=[1]),
+        reverse("admin:staff_aside_again", args=[1]),
         reverse("admin:staff_do_not_mail_lift", args=[1]),
     ]
     for url in urls:

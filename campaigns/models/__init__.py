@@ -2,7 +2,20 @@
 
 from campaigns.models.composing import Campaign, CampaignState, ClickCount, Link, Snapshot
 from campaigns.models.events import Event, EventKind, InboundMail
-from campaigns.models.sending import Brake, Chunk, Delivery, Outcome, RelayState, Retry, SystemMail, Tally, Usage
+from campaigns.models.sending import (
+    Brake,
+    Chunk,
+    Delivery,
+    Outcome,
+    Pace,
+    RelayState,
+    Retry,
+    SetAside,
+    SystemMail,
+    Tally,
+    Turn,
+    Usage,
+)
 
 __all__ = [
     "Brake",
@@ -16,10 +29,13 @@ __all__ = [
     "InboundMail",
     "Link",
     "Outcome",
+    "Pace",
     "RelayState",
     "Retry",
+    "SetAside",
     "Snapshot",
     "SystemMail",
     "Tally",
+    "Turn",
     "Usage",
 ]

@@ -12,6 +12,7 @@ from django.db import models
 
 from accounts.models import Organization
 from campaigns.models.composing import Campaign
+from sendserver.lib import clock
 
 
 class Delivery(models.Model):
@@ -65,11 +66,27 @@ class Chunk(models.Model):
     owner_started = models.CharField(max_length=32, blank=True)  # process start time, against reused pids
     claims = models.PositiveSmallIntegerField(default=0)
     reserved = models.PositiveIntegerField(default=0)  # of the day's allowance, while leased
+    deaths = models.PositiveSmallIntegerField(
+        default=0, db_default=0
+    )  # processes that died holding it (campaigns.sending.aside)
+    died_at = models.DateTimeField(null=True)
+    trial_seq = models.PositiveIntegerField(null=True)  # the one delivery that is tried alone, while leased
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["campaign", "first_seq"], name="chunk_once")]
         indexes: ClassVar = [
-            models.Index(fields=["relay", "state", "id"], condition=~models.Q(state="done"), name="chunk_open")
+            models.Index(fields=["relay", "state", "id"], condition=~models.Q(state="done"), name="chunk_open"),
+            models.Index(
+                fields=["relay", "campaign", "first_seq"],
+                condition=models.Q(state="ready", deaths=0),
+                name="chunk_ready",
+            ),
+            models.Index(
+                fields=["relay", "campaign", "first_seq"],
+                condition=models.Q(state="ready", deaths__gt=0),
+                name="chunk_alone",
+            ),
+            models.Index(fields=["organization"], condition=models.Q(state="leased"), name="chunk_leased"),
         ]
 
     def __str__(self) -> str:
@@ -127,12 +144,40 @@ class Retry(models.Model):
     lease_until = models.DateTimeField(null=True)
     fence = models.PositiveIntegerField(default=0)
     owner = models.CharField(max_length=200, blank=True)
+    deaths = models.PositiveSmallIntegerField(default=0, db_default=0)  # as of a chunk
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["relay", "due_at"], name="retry_due")]
+        indexes: ClassVar = [
+            models.Index(fields=["relay", "due_at"], name="retry_due"),
+            models.Index(fields=["campaign", "due_at"], name="retry_by_campaign"),
+            models.Index(
+                fields=["relay", "campaign", "due_at"], condition=models.Q(lease_until=None), name="retry_waiting"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"attempt {self.attempt} at {self.due_at:%H:%M:%S}"
+
+
+class SetAside(models.Model):
+    """A delivery whose message ended its process again and again: it waits for a person, nothing waits for it."""
+
+    delivery = models.OneToOneField(Delivery, models.CASCADE, related_name="aside")
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="asides")
+    organization = models.ForeignKey(Organization, models.DO_NOTHING, db_constraint=False, related_name="+")
+    relay = models.CharField(max_length=8)
+    deaths = models.PositiveSmallIntegerField()
+    set_at = models.DateTimeField()
+    ordered_at = models.DateTimeField(null=True)  # a person wants it tried once more
+    ordered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["campaign"], condition=models.Q(ordered_at=None), name="aside_waiting")
+        ]
+
+    def __str__(self) -> str:
+        return f"delivery {self.delivery_id} set aside"
 
 
 class Brake(models.Model):
@@ -233,6 +278,48 @@ class Tally(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count} {self.state}"
+
+
+class Turn(models.Model):
+    """How many people of an organization a lane has served, for taking turns (campaigns.sending.turns)."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
+    relay = models.CharField(max_length=8)  # the lane that served
+    began = models.BigIntegerField()  # its count when its last turn began
+    served = models.BigIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["organization", "relay"], name="turn_once")]
+        indexes: ClassVar = [models.Index(fields=["relay", "began"], name="turn_level")]
+
+    def __str__(self) -> str:
+        return f"{self.served} by {self.relay}"
+
+
+class Pace(models.Model):
+    """A bucket that lanes share, or an organization's queue for a provider (campaigns.sending.tokens)."""
+
+    key = models.CharField(max_length=300, unique=True)
+    tokens = models.FloatField()
+    at = models.DateTimeField()  # when `tokens` was right
+    free_at = models.DateTimeField(null=True)  # of a queue: behind its last place
+    paused_until = models.DateTimeField(null=True)  # the provider asked for it
+    step = models.PositiveSmallIntegerField(default=0)
+    said = models.CharField(max_length=200, blank=True)  # the provider's words
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["paused_until"], condition=~models.Q(paused_until=None), name="pace_paused")
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+    @property
+    def is_paused(self) -> bool:
+        """Tell whether the provider is left alone now."""
+        return self.paused_until is not None and self.paused_until > clock.now()
 
 
 class Usage(models.Model):

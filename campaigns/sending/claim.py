@@ -9,6 +9,7 @@ transaction stays open behind a call.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,27 +19,22 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.allowance import TODAY_SQL
-from campaigns.brakes import live_brake_sql
-from campaigns.sending import relays
+from campaigns.sending import relays, tokens, turns
 from campaigns.sending.owners import Owner
+from campaigns.sending.turns import CHUNK, RETRY, RETRYABLE_SQL, SENDABLE_SQL, Look, Turn
 from compliance.consent import mailable_sql
 from compliance.suppression import live_suppression_sql
 from sendserver.lib import clock
 
-_MAY_SQL: Final = f"""o.standing IN ('good', 'warned') AND o.closed_at IS NULL
-  AND NOT {live_brake_sql("c.id", "o.id")}"""
-SENDABLE_SQL: Final = f"c.state = 'sending' AND {_MAY_SQL}"
-# Doubt may be resent by order behind the end of a campaign; it has no chunks left then, only such retries.
-RETRYABLE_SQL: Final = f"c.state IN ('sending', 'sent') AND {_MAY_SQL}"
+RETRIES_AT_ONCE: Final = 200
 _CANDIDATE: Final = f"""
 SELECT ch.id, ch.campaign_id, ch.organization_id, ch.first_seq, ch.last_seq, {TODAY_SQL} AS allowance
 FROM campaigns_chunk ch
 JOIN campaigns_campaign c ON c.id = ch.campaign_id
 JOIN accounts_organization o ON o.id = ch.organization_id
-WHERE ch.state = 'ready' AND ch.relay = ANY(%(relays)s) AND {SENDABLE_SQL}
-  AND NOT o.id = ANY(%(without)s) AND NOT c.id = ANY(%(without_campaigns)s)
--- Early chunks first: a small campaign does not wait for the end of a large one.
-ORDER BY ch.first_seq, ch.id LIMIT 1 FOR UPDATE OF ch SKIP LOCKED
+WHERE ch.state = 'ready' AND ch.relay = %(from)s AND ch.campaign_id = %(campaign)s AND {SENDABLE_SQL}
+  AND ch.deaths {{deaths}} AND (ch.deaths < 2 OR ch.died_at < now() - make_interval(secs => %(calm)s))
+ORDER BY ch.first_seq LIMIT 1 FOR UPDATE OF ch SKIP LOCKED
 """
 _USED: Final = """
 INSERT INTO campaigns_usage (organization_id, day, count) VALUES (%(o)s, (now() AT TIME ZONE 'UTC')::date, 0)
@@ -54,15 +50,16 @@ LEFT JOIN compliance_contact k ON k.id = m.contact_id
 LEFT JOIN compliance_contactlist l ON l.id = m.contact_list_id
 """
 _FETCH: Final = f"""
-SELECT d.id, d.address, d.merge, {_REASON} AS reason
+SELECT d.id, d.address, d.merge, {_REASON} AS reason, d.seq
 FROM campaigns_delivery d {_PEOPLE}
 WHERE d.campaign_id = %(campaign)s AND d.seq BETWEEN %(first)s AND %(last)s
   AND NOT EXISTS (SELECT 1 FROM campaigns_outcome x WHERE x.delivery_id = d.id)
+  AND NOT EXISTS (SELECT 1 FROM campaigns_retry r WHERE r.delivery_id = d.id) -- put off
 ORDER BY d.seq LIMIT %(limit)s
 """
 _LEASE: Final = """
 UPDATE campaigns_chunk SET state = 'leased', fence = fence + 1, claims = claims + 1, reserved = %(reserved)s,
-  lease_until = now() + make_interval(secs => %(seconds)s), relay = %(relay)s,
+  trial_seq = %(trial)s, lease_until = now() + make_interval(secs => %(seconds)s), relay = %(relay)s,
   owner_host = %(host)s, owner_boot = %(boot)s, owner_pid = %(pid)s, owner_started = %(started)s
 WHERE id = %(chunk)s RETURNING fence
 """
@@ -71,8 +68,8 @@ WITH due AS (
   SELECT r.id FROM campaigns_retry r
   JOIN campaigns_campaign c ON c.id = r.campaign_id
   JOIN accounts_organization o ON o.id = r.organization_id
-  WHERE r.relay = ANY(%(relays)s) AND r.due_at <= now() AND r.lease_until IS NULL AND {RETRYABLE_SQL}
-    AND NOT c.id = ANY(%(without_campaigns)s)
+  WHERE r.relay = %(from)s AND r.campaign_id = %(campaign)s AND r.due_at <= now() AND r.lease_until IS NULL
+    AND r.deaths {{deaths}} AND {RETRYABLE_SQL}
   ORDER BY r.due_at LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED
 ), taken AS (
   UPDATE campaigns_retry r SET lease_until = now() + make_interval(secs => %(seconds)s), fence = fence + 1,
@@ -117,16 +114,52 @@ class Claim:
     fence: int
     items: list[Item]
     left_out: list[tuple[Item, str]]
-    is_complete: bool = True  # False: the allowance cut it short, the rest of the chunk waits
+    is_complete: bool = True  # False: the lane or the allowance took a part only, the rest of the chunk waits
     campaigns: frozenset[int] = field(default_factory=frozenset)
+    alone: bool = False  # one recipient of what ended a process
 
 
 @dataclass
 class Without:
-    """What a lane passes over for the rest of its slice: allowance used up, letter not loadable."""
+    """What a lane passes over for the rest of its slice: allowance used up, letter not loadable.
+
+    `paced` are organizations whose pace is used up, until a moment on the monotonic clock.
+    """
 
     organizations: set[int] = field(default_factory=set)
     campaigns: set[int] = field(default_factory=set)
+    paced: dict[int, float] = field(default_factory=dict)
+
+    def paced_now(self) -> list[int]:
+        """Return the organizations that have to wait for their pace."""
+        now = time.monotonic()
+        return [pk for pk, until in self.paced.items() if until > now]
+
+    @property
+    def size(self) -> int:
+        """Return how much is passed over."""
+        return len(self.organizations) + len(self.paced_now())
+
+
+@dataclass(frozen=True)
+class Share:
+    """How much to claim: `people` of what has not ended a process, or, `alone`, one recipient at a time of the rest.
+
+    What ended more than one process is left alone for `calm` seconds.
+    """
+
+    people: int = 1_000_000
+    alone: bool = False
+    calm: float = 0.0
+
+    @property
+    def deaths(self) -> str:
+        """Return the condition on deaths, spelled as the partial indexes are."""
+        return "> 0" if self.alone else "= 0"
+
+
+ALL: Final = Share()
+BOTH: Final = (RETRY, CHUNK)
 
 
 def served_relays(relay_key: str) -> list[str]:
@@ -136,60 +169,100 @@ def served_relays(relay_key: str) -> list[str]:
 
 
 def claim_chunk(relay_key: str, owner: Owner, without: Without) -> Claim | None:
-    """Claim the next chunk that may be sent now and fetch its recipients; None when there is none.
+    """Claim a chunk and fetch its recipients; None when none may be sent now."""
+    return claim_next(relay_key, owner, without, kinds=(CHUNK,))
+
+
+def claim_retries(relay_key: str, owner: Owner, without: Without) -> Claim | None:
+    """Lease retries that are due and may be sent now."""
+    return claim_next(relay_key, owner, without, kinds=(RETRY,))
+
+
+def claim_next(
+    relay_key: str, owner: Owner, without: Without, share: Share = ALL, kinds: Collection[str] = BOTH
+) -> Claim | None:
+    """Claim work of the organization whose turn it is and fetch its recipients; None when there is none.
 
     Organizations whose allowance is used up are added to `without`.
     """
     served = served_relays(relay_key)
     while True:
-        with transaction.atomic():
-            row = _one(_CANDIDATE, _filters(served, without))
-            if row is None:
-                return None
-            claimed = _take(row, relay_key, owner)
-        if claimed is not None:
-            return claimed
-        without.organizations.add(row["organization_id"])
+        known, paced = without.size, without.paced_now()
+        look = Look(relay_key, served, kinds, without.organizations, without.campaigns, paced, share.alone)
+        for turn in turns.waiting(look):
+            take = _take_chunk if turn.kind == CHUNK else _take_retries
+            out = turn.kind == CHUNK and turn.organization_id in without.organizations
+            if out or turn.organization_id in without.paced_now():
+                continue
+            with transaction.atomic():
+                claimed = take(turn, relay_key, owner, share, without)
+                if claimed is not None:
+                    turns.note_served(relay_key, turn.organization_id, len(claimed.items) + len(claimed.left_out))
+                    return claimed
+        if without.size <= known:
+            return None
 
 
-def _filters(served: list[str], without: Without) -> dict[str, Any]:
-    return {
-        "relays": served,
-        "without": list(without.organizations),
-        "without_campaigns": list(without.campaigns),
-    }
-
-
-def _take(row: dict[str, Any], relay_key: str, owner: Owner) -> Claim | None:
+def _take_chunk(turn: Turn, relay_key: str, owner: Owner, share: Share, without: Without) -> Claim | None:
+    """Lease the campaign's first chunk that nobody else is taking, as much of it as share and allowance give."""
+    values = {"from": turn.relay, "campaign": turn.campaign_id, "calm": share.calm}
+    row = _one(_CANDIDATE.format(deaths=share.deaths), values)
+    if row is None:
+        return None
     used = _one(_USED, {"o": row["organization_id"]})
     room = row["allowance"] - (next(iter(used.values())) if used else 0)
     if room <= 0:
+        without.organizations.add(turn.organization_id)
         return None
     size = row["last_seq"] - row["first_seq"] + 1
+    limit = _paced(turn, min(room, size, 1 if share.alone else share.people), without)
+    if not limit:
+        return None
     bounds = {"campaign": row["campaign_id"], "first": row["first_seq"], "last": row["last_seq"]}
-    people = _people({**bounds, "limit": min(room, size)}, row["organization_id"])
+    people, seqs = _people({**bounds, "limit": limit}, row["organization_id"])
     items = [item for item, reason in people if not reason]
-    lease = _lease(row["id"], relay_key, owner, len(items))
+    _unpaced(turn, limit - len(items))
+    trial = seqs[0] if share.alone and items else None
+    lease = _lease(row["id"], relay_key, owner, {"reserved": len(items), "trial": trial})
     return Claim(
         relay=relay_key,
         chunk_id=row["id"],
         fence=lease,
         items=items,
         left_out=[(item, reason) for item, reason in people if reason],
-        is_complete=len(people) < room or room >= size,
+        is_complete=len(people) < limit or limit >= size,
+        alone=share.alone,
         campaigns=frozenset({row["campaign_id"]}),
     )
 
 
-def _people(bounds: dict[str, Any], organization_id: int) -> list[tuple[Item, str]]:
-    """Return the recipients of a chunk without an outcome, each with what keeps it from being sent ("" nothing)."""
+def _paced(turn: Turn, most: int, without: Without) -> int:
+    """Return for how many people the organization's pace gives leave now; with 0 it is passed over for a moment."""
+    rate: float = settings.PACE["organization"]
+    if rate <= 0:
+        return most
+    grant = tokens.take(tokens.organization_key(turn.organization_id), rate, most)
+    if not grant.tokens:
+        without.paced[turn.organization_id] = time.monotonic() + grant.wait
+    return grant.tokens
+
+
+def _unpaced(turn: Turn, people: int) -> None:
+    if settings.PACE["organization"] > 0 and people > 0:
+        tokens.give_back(tokens.organization_key(turn.organization_id), people)
+
+
+def _people(bounds: dict[str, Any], organization_id: int) -> tuple[list[tuple[Item, str]], list[int]]:
+    """Return a chunk's recipients without an outcome, each with what keeps it back ("" nothing), and their seqs."""
     campaign_id = bounds["campaign"]
     with connection.cursor() as cursor:
         cursor.execute(_FETCH, bounds)
-        return [
-            (Item(pk, campaign_id, organization_id, address, _texts(merge)), reason)
-            for pk, address, merge, reason in cursor.fetchall()
-        ]
+        rows = cursor.fetchall()
+    people = [
+        (Item(pk, campaign_id, organization_id, address, _texts(merge)), reason)
+        for pk, address, merge, reason, _ in rows
+    ]
+    return people, [row[4] for row in rows]
 
 
 def _texts(merge: str) -> dict[str, str]:
@@ -203,11 +276,11 @@ def _texts(merge: str) -> dict[str, str]:
     return stored
 
 
-def _lease(chunk_id: int, relay_key: str, owner: Owner, reserved: int) -> int:
+def _lease(chunk_id: int, relay_key: str, owner: Owner, held: dict[str, int | None]) -> int:
     values = {
+        **held,
         "chunk": chunk_id,
         "relay": relay_key,
-        "reserved": reserved,
         "seconds": settings.SENDING["lease_seconds"],
         "host": owner.host,
         "boot": owner.boot,
@@ -219,17 +292,21 @@ def _lease(chunk_id: int, relay_key: str, owner: Owner, reserved: int) -> int:
     return int(row["fence"])
 
 
-def claim_retries(relay_key: str, owner: Owner, without: Without, limit: int = 200) -> Claim | None:
-    """Lease the retries that are due and may be sent now."""
+def _take_retries(turn: Turn, relay_key: str, owner: Owner, share: Share, without: Without) -> Claim | None:
+    """Lease the campaign's retries that are due."""
+    limit = _paced(turn, 1 if share.alone else min(share.people, RETRIES_AT_ONCE), without)
+    if not limit:
+        return None
     values = {
-        **_filters(served_relays(relay_key), without),
+        "from": turn.relay,
+        "campaign": turn.campaign_id,
         "limit": limit,
         "seconds": settings.SENDING["lease_seconds"],
         "owner": owner.as_text(),
         "relay": relay_key,
     }
-    with transaction.atomic():
-        rows = _all(_RETRIES, values)
+    rows = _all(_RETRIES.format(deaths=share.deaths), values)
+    _unpaced(turn, limit - len(rows))
     if not rows:
         return None
     pairs = [(_retry_item(row), row["reason"]) for row in rows]
@@ -252,7 +329,7 @@ def _retry_item(row: dict[str, Any]) -> Item:
         values=_texts(row["merge"]),
         attempt=row["attempt"],
         previous=row["previous"] or "planned",
-        first_at=row["first_at"],
+        first_at=row["first_at"] if row["previous"] else None,  # who was only put off begins now
         retry_id=row["retry_id"],
         retry_fence=row["fence"],
     )

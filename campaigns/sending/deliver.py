@@ -15,25 +15,24 @@ from typing import Any, Final, TypeVar, cast
 
 import uvloop
 from django.conf import settings
-from django.db import Error as DatabaseError
 
 from campaigns.bounces import BLOCKS
-from campaigns.errors import CampaignError, RenderError
-from campaigns.sending import epoch, letters, mime, relays, retry, slices
+from campaigns.sending import epoch, relays, retry
 from campaigns.sending.attempt import Ready, Told, finish, of_answer, of_error
 from campaigns.sending.claim import Item
 from campaigns.sending.journal import Journal
 from campaigns.sending.outcomes import State, result_of
 from campaigns.sending.owners import LaneLock, Owner
-from campaigns.sending.pace import Bucket
+from campaigns.sending.pace import RelayPace
 from campaigns.sending.record import flush
 from campaigns.sending.recover import recover
 from campaigns.sending.retry import Decision, Kind, Relay
-from campaigns.sending.slices import FRESH_SECONDS, Counts, Held, Report, raise_surprise
+from campaigns.sending.slices import FRESH_SECONDS, Held, Report, raise_surprise
 from campaigns.sending.smtp import SmtpConnection, Timeouts, WireError
-from campaigns.sending.supply import Supply
+from campaigns.sending.supply import Mode, Supply
 from campaigns.sending.system_lane import SystemMailSender
 from campaigns.sending.threads import DatabaseThreads
+from campaigns.sending.writer import Writer
 from sendserver.lib import clock
 from sendserver.lib.relays import RelayConfig
 
@@ -61,7 +60,8 @@ def run_lane(relay_key: str, *, should_end: Callable[[], bool] = lambda: False) 
         if not relays.is_open(relay_key):
             return Report()
         lane = Lane(relay_key, owner, lock, should_end)
-        return uvloop.run(lane.run())
+        with lane.writer.limit:
+            return uvloop.run(lane.run())
     finally:
         lock.release()
 
@@ -72,17 +72,16 @@ class Lane:
     def __init__(self, relay_key: str, owner: Owner, lock: LaneLock, should_end: Callable[[], bool]) -> None:
         self.key, self.owner, self.lock, self.should_end = relay_key, owner, lock, should_end
         self.relay: RelayConfig = relays.config(relay_key)
+        self.ending = self.out_of_time = False
         self.timeouts = Timeouts.from_settings(settings.SENDING)
         self.journal = Journal(relay_key, owner)
-        self.pace = Bucket(self.relay.rate)
+        self.pace = RelayPace(self.relay, self.db, lambda: self.ending)
         self.random = random.Random()  # noqa: S311 (jitter)
         self.supply = Supply(self)
-        self.letters: dict[int, mime.Letter] = {}
+        self.writer = Writer(self, self.supply.without)
         self.held = self.supply.held
-        self.counts: dict[int, Counts] = {}
         self.wire_failures: dict[int, int] = {}
         self.relay_failed = False
-        self.ending = self.out_of_time = False
         self.attempted = self.accepted = self.in_doubt = 0
         self.system = SystemMailSender(self)
         self._threads = DatabaseThreads(relay_key)
@@ -96,9 +95,8 @@ class Lane:
         watch = asyncio.create_task(self._watch(deadline))
         try:
             await self.system.send_all()  # passes before campaigns
-            senders = [asyncio.create_task(self._sender()) for _ in range(settings.SENDING["connections"])]
             helper = asyncio.create_task(self.system.until_done())
-            outcomes: list[object] = [*await asyncio.gather(*senders, return_exceptions=True)]
+            outcomes = await self._send_all()
             self.ending = True
             await helper
             outcomes.append(await self.supply.close())
@@ -113,6 +111,18 @@ class Lane:
             watch.cancel()
             await self._threads.close()
         return Report(self.attempted, self.accepted, self.system.sent, self.in_doubt, more=self.out_of_time)
+
+    async def _send_all(self) -> list[object]:
+        """Send by one connection what ended a process before, between that everything else by all; return surprises."""
+        outcomes: list[object] = []
+        for mode in Mode:
+            self.supply.mode = mode
+            count = settings.SENDING["connections"] if mode is Mode.TOGETHER else 1
+            senders = [asyncio.create_task(self._sender()) for _ in range(count)]
+            outcomes += await asyncio.gather(*senders, return_exceptions=True)
+            if any(outcomes) or self.ending:
+                break
+        return outcomes
 
     async def db(self, function: Callable[..., Value], *arguments: Any, **options: Any) -> Value:
         """Run a database function in a thread with its own connection."""
@@ -216,7 +226,7 @@ class Lane:
     async def _may_still_go(self, ready: Ready) -> bool:
         """Look once more, right before the message: a stop, or somebody who left since we looked."""
         if self.ending or self._is_stopped(ready.item):
-            self._put_back(ready.held)
+            self.put_back(ready.held)
             return False
         return time.monotonic() - ready.looked_at <= FRESH_SECONDS or await self.supply.look_again(
             ready.held, ready.item
@@ -225,7 +235,7 @@ class Lane:
     def _let_go(self, ready: Ready) -> None:
         """Leave somebody whose envelope may be on the wire, and nothing else: as if never tried."""
         ready.held.on_wire -= 1
-        self._put_back(ready.held)
+        self.put_back(ready.held)
 
     async def _ready(self) -> Ready | None:
         """Return the next recipient with its message written, or None when there is no more work."""
@@ -235,7 +245,7 @@ class Lane:
                 return None
             (held, item), looked_at = taken, time.monotonic()
             try:
-                written = await self._written(held, item)
+                written = await self.writer.written(held, item)
             except BaseException:
                 held.broken = True
                 held.on_wire -= 1
@@ -252,53 +262,17 @@ class Lane:
         if held is None or self.ending or self.relay_failed:
             return None
         item, looked_at = held.waiting[0]
-        letter = self.letters.get(item.campaign_id)
-        if letter is None or self._is_stopped(item) or time.monotonic() - looked_at > FRESH_SECONDS:
+        if self._is_stopped(item) or time.monotonic() - looked_at > FRESH_SECONDS:
             return None
-        if not self.pace.take_at_once():
+        if not self.supply.providers.may_go(item):
             return None
-        try:
-            written = mime.write(letter, mime.Recipient(item.delivery_id, item.address, item.values))
-        except Exception:  # noqa: BLE001 (`_written` meets it again and says what follows)
+        written = self.writer.at_once(item) if self.pace.take_at_once() else None
+        if written is None:
+            self.supply.providers.goes_not(item)
             return None
         held.waiting.popleft()
         held.on_wire += 1
-        self.counts[item.campaign_id].tried += 1
         return Ready(held, item, written, looked_at)
-
-    async def _written(self, held: Held, item: Item) -> mime.Written | None:
-        """Return the message, or None when it cannot be written or its campaign cannot be sent at all."""
-        if item.campaign_id in self.supply.without.campaigns:
-            self._put_back(held)
-            return None
-        counts = self.counts.setdefault(item.campaign_id, Counts())
-        counts.tried += 1
-        try:
-            letter = self.letters.get(item.campaign_id) or await self._letter(item.campaign_id)
-            return mime.write(letter, mime.Recipient(item.delivery_id, item.address, item.values))
-        except letters.LetterError as error:
-            self._put_back(held)
-            self.supply.without.campaigns.add(item.campaign_id)
-            await self.db(slices.brake_for, item.campaign_id, error)
-        except (RenderError, CampaignError) as error:
-            await self._unwritable(held, item, str(error))
-        except DatabaseError:
-            raise
-        except Exception as error:  # one message is poison: it fails alone, instead of failing every slice
-            log.exception("delivery %s could not be written", item.delivery_id)
-            await self._unwritable(held, item, type(error).__name__)
-        return None
-
-    async def _unwritable(self, held: Held, item: Item, text: str) -> None:
-        self.counts[item.campaign_id].render_failed += 1
-        at = clock.now()
-        held.results.append(result_of(item, State.RENDER_FAILED, relay=self.key, at=at, reply=text[:300]))
-        await self._judge(item.campaign_id)
-
-    async def _letter(self, campaign_id: int) -> mime.Letter:
-        letter = await self.db(letters.load, campaign_id, self.key)
-        self.letters[campaign_id] = letter
-        return letter
 
     async def connected(self, connection: SmtpConnection | None) -> SmtpConnection:
         """Return the connection, opened anew when it is dead."""
@@ -316,12 +290,14 @@ class Lane:
             if failures >= WIRE_FAILURES_MAX:
                 decision = Decision(Kind.RETRY, decision.relay, "transient", retry.STEPS_SECONDS[0], decision.rule)
         if decision.kind is Kind.PUT_BACK:
-            self._put_back(held)
+            self.put_back(held)
         else:
             self._note(held, item, decision, details, len(ready.written.message))
+        if decision.slows:
+            await self.supply.providers.back_off(item, details["reply"])
         if decision.bounce_class in BLOCKS:
-            self.counts[item.campaign_id].blocked += 1
-            await self._judge(item.campaign_id)
+            self.writer.counts[item.campaign_id].blocked += 1
+            await self.writer.judge(item.campaign_id)
         if decision.relay is not Relay.FINE:
             await self.relay_trouble(decision)
 
@@ -355,8 +331,9 @@ class Lane:
             log.exception("%s: the journal cannot be written", self.key)
             self.ending = True
 
-    def _put_back(self, held: Held) -> None:
-        held.put_back += 1  # as if never tried: without an outcome the next claim of its chunk finds it
+    def put_back(self, held: Held) -> None:
+        """Leave a recipient as if never tried: without an outcome the next claim of its chunk finds it."""
+        held.put_back += 1
 
     def _is_stopped(self, item: Item) -> bool:
         return item.campaign_id in self.supply.stopped or item.campaign_id in self.supply.without.campaigns
@@ -367,11 +344,6 @@ class Lane:
         seconds = relays.FAULT_SECONDS if decision.relay is Relay.FAULT else relays.BREAKER_SECONDS
         await self.db(relays.report_failure, self.key, decision.rule, seconds=seconds)
 
-    async def _judge(self, campaign_id: int) -> None:
-        counts = self.counts[campaign_id]
-        if await self.db(slices.judge, campaign_id, counts):
-            self.supply.without.campaigns.add(campaign_id)
-
     # --- writing down
     async def flush_if_through(self, held: Held) -> None:
         """Write the results of a claim of which nothing is left to do."""
@@ -380,7 +352,7 @@ class Lane:
 
     async def _flush_all(self) -> None:
         for held in list(self.held):
-            if held.results:
+            if held.results or held.later:
                 await self._flush(held)
         await self.db(epoch.check)  # as young as the last answer: a copy from the middle of a slice is behind it
         if self.accepted and not self.relay_failed:  # what was taken earlier does not close the breaker again
@@ -389,14 +361,16 @@ class Lane:
     async def _flush(self, held: Held, *, release: bool = False) -> None:
         async with self._flushing:
             through = held.is_through and not held.broken
-            if held not in self.held or held.is_unsure or not (held.results or through or release):
+            if held not in self.held or held.is_unsure or not (held.results or held.later or through or release):
                 return
             results, held.results = held.results, []
+            put_off, held.later = held.later, []
             complete = held.claim.is_complete and not held.put_back
             finished = through and complete
             released = not held.broken and ((through and not complete) or release)
             try:
-                mine = await self.db(flush, held.claim, results, finished=finished, released=released)
+                later = await self.supply.places(put_off) if put_off else []
+                mine = await self.db(flush, held.claim, results, finished=finished, released=released, later=later)
             except BaseException:
                 held.broken = held.is_unsure = True  # it may have committed: the journal is compared with it
                 raise
@@ -410,3 +384,5 @@ class Lane:
             held.waiting.clear()
             await self._flush(held, release=True)
         await self._flush_all()
+        await self.pace.close()
+        await self.supply.providers.close()

@@ -16,6 +16,7 @@ from campaigns.bounces import BounceClass
 from campaigns.events import EventData, record_event
 from campaigns.models import Delivery, EventKind
 from campaigns.sending.claim import Claim
+from campaigns.sending.later import Later, add_usage, write_later
 from campaigns.sending.outcomes import FINAL, Result, State, add_tallies, before, copy_in, settle
 
 # Counted against the allowance of the day of the first attempt: waiting neither enlarges a day nor counts again.
@@ -23,8 +24,17 @@ USED: Final = frozenset({State.ACCEPTED, State.REJECTED, State.IN_DOUBT, State.D
 UNRESERVED: Final = frozenset({State.SUPPRESSED, State.SKIPPED})
 
 
-def flush(claim: Claim, results: Sequence[Result], *, finished: bool = False, released: bool = False) -> bool:
+def flush(
+    claim: Claim,
+    results: Sequence[Result],
+    *,
+    finished: bool = False,
+    released: bool = False,
+    later: Sequence[Later] = (),
+) -> bool:
     """Write results of one claim; with `finished` the chunk is done, with `released` it is ready for anybody again.
+
+    Who is in `later` is put off.
 
     False when the claim was taken over meanwhile: the chunk is left alone, doubt is settled by what we know.
     """
@@ -35,8 +45,9 @@ def flush(claim: Claim, results: Sequence[Result], *, finished: bool = False, re
         if claim.chunk_id is None:
             results = _only_held(results)
         write(results)
+        write_later(claim, later)
         if claim.chunk_id is not None:
-            reserved = sum(result.state not in UNRESERVED for result in results)
+            reserved = sum(result.state not in UNRESERVED for result in results) + len(later)
             _move_chunk(claim, reserved, finished=finished, released=released)
         elif released:
             _release_retries(claim)
@@ -89,10 +100,11 @@ def _write_retries(results: Sequence[Result]) -> None:
         for result in deferred:
             cursor.execute(
                 "INSERT INTO campaigns_retry (delivery_id, campaign_id, organization_id, relay, attempt, first_at,"
-                " due_at, reason, lease_until, fence, owner)"
-                " VALUES (%s, %s, %s, %s, %s, %s, now() + make_interval(secs => %s), %s, NULL, 0, '')"
+                " due_at, reason, lease_until, fence, owner, deaths)"
+                " VALUES (%s, %s, %s, %s, %s, %s, now() + make_interval(secs => %s), %s, NULL, 0, '', 0)"
                 " ON CONFLICT (delivery_id) DO UPDATE SET attempt = excluded.attempt, due_at = excluded.due_at,"
-                " reason = excluded.reason, relay = excluded.relay, lease_until = NULL, owner = ''",
+                " reason = excluded.reason, relay = excluded.relay, lease_until = NULL, owner = '',"
+                " deaths = 0",
                 _retry_values(result),
             )
 
@@ -120,16 +132,12 @@ def _deltas(results: Iterable[Result], left: Mapping[int, tuple[str, str]]) -> C
 
 
 def _add_usage(results: Iterable[Result]) -> None:
-    first = (result for result in results if result.state in USED and result.previous == "planned")
-    used = Counter(result.organization_id for result in first)
-    with connection.cursor() as cursor:
-        for organization, count in sorted(used.items()):
-            cursor.execute(
-                "INSERT INTO campaigns_usage (organization_id, day, count)"
-                " VALUES (%s, (now() AT TIME ZONE 'UTC')::date, %s)"
-                " ON CONFLICT (organization_id, day) DO UPDATE SET count = campaigns_usage.count + excluded.count",
-                [organization, count],
-            )
+    add_usage(Counter(result.organization_id for result in results if result.state in USED and _is_first(result)))
+
+
+def _is_first(result: Result) -> bool:
+    """Tell a first attempt. Who was put off was counted then; of what was set aside nothing had left."""
+    return (result.previous == "planned" and result.retry_id is None) or result.previous == State.RENDER_FAILED
 
 
 def _move_chunk(claim: Claim, written: int, *, finished: bool, released: bool) -> None:
@@ -138,8 +146,9 @@ def _move_chunk(claim: Claim, written: int, *, finished: bool, released: bool) -
         cursor.execute(
             "UPDATE campaigns_chunk SET state = %s,"
             " reserved = CASE WHEN %s = 'leased' THEN GREATEST(reserved::int - %s, 0) ELSE 0 END,"
-            " lease_until = CASE WHEN %s = 'leased' THEN lease_until END WHERE id = %s",
-            [state, state, written, state, claim.chunk_id],
+            " lease_until = CASE WHEN %s = 'leased' THEN lease_until END,"
+            " trial_seq = CASE WHEN %s = 'leased' THEN trial_seq END WHERE id = %s",
+            [state, state, written, state, state, claim.chunk_id],
         )
 
 

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Max
 
 from campaigns.models import Chunk, Delivery, Outcome, Retry
-from campaigns.sending import journal, owners
+from campaigns.sending import aside, journal, owners
 from campaigns.sending.journal import Entry
 from campaigns.sending.outcomes import Result, State
 from campaigns.sending.owners import Owner
@@ -31,7 +31,8 @@ def recover(relay_key: str, me: Owner) -> int:
     for path, owner in journal.left_behind(relay_key):
         if owner.is_same_boot:
             owners.end(owner)
-        doubts += _take_over(relay_key, owner, journal.read(path) if owner.is_same_boot else None)
+        entries = journal.read(path) if owner.is_same_boot else None
+        doubts += _take_over(relay_key, owner, entries, died=owner != me)  # our own slice only failed
         path.unlink(missing_ok=True)
     for owner in _expired_owners(relay_key, me):
         if owner.is_same_boot:
@@ -54,8 +55,11 @@ def _expired_owners(relay_key: str, me: Owner) -> set[Owner]:
         return {Owner.from_text(row[0]) for row in cursor.fetchall()} - {me}
 
 
-def _take_over(relay_key: str, owner: Owner, entries: list[Entry] | None) -> int:
-    """Write what the journal knows and give the rest back; without a journal (None) all of it is in doubt."""
+def _take_over(relay_key: str, owner: Owner, entries: list[Entry] | None, *, died: bool = False) -> int:
+    """Write what the journal knows and give the rest back; without a journal (None) all of it is in doubt.
+
+    What a process held that `died` is tried more carefully from then on (campaigns.sending.aside).
+    """
     with transaction.atomic():
         held = Chunk.objects.select_for_update().filter(
             state=Chunk.State.LEASED,
@@ -73,7 +77,10 @@ def _take_over(relay_key: str, owner: Owner, entries: list[Entry] | None) -> int
         write(results)
         # Somebody may have called it doubt before this journal could be read: an answer ends that.
         settle_late([r for r in known if r.delivery_id in doubted and written[r.delivery_id] == r.attempt])
-        _give_back(chunks, retries)
+        if died:
+            aside.after_death(chunks, retries, relay_key)
+        else:
+            _give_back(chunks, retries)
     return sum(result.state == State.IN_DOUBT for result in results)
 
 
@@ -95,7 +102,11 @@ def _all_in_doubt(chunks: list[Chunk], retries: list[Retry], relay: str) -> list
     for chunk in chunks:
         resolved = Outcome.objects.filter(campaign_id=chunk.campaign_id).values("delivery_id")
         left = Delivery.objects.filter(campaign_id=chunk.campaign_id, seq__range=(chunk.first_seq, chunk.last_seq))
-        results += [_doubt(delivery, 1, None, relay, _LOST) for delivery in left.exclude(pk__in=resolved)]
+        put_off = Retry.objects.filter(campaign_id=chunk.campaign_id).values(
+            "delivery_id"
+        )  # a retry answers for itself
+        left = left.exclude(pk__in=resolved).exclude(pk__in=put_off)
+        results += [_doubt(delivery, 1, None, relay, _LOST) for delivery in left]
     return results + [_doubt(row.delivery, row.attempt, row, relay, _LOST) for row in retries]
 
 
@@ -131,7 +142,7 @@ def _doubted(results: list[Result]) -> set[int]:
 
 def _give_back(chunks: list[Chunk], retries: list[Retry]) -> None:
     Chunk.objects.filter(pk__in=[chunk.pk for chunk in chunks]).update(
-        state=Chunk.State.READY, lease_until=None, reserved=0
+        state=Chunk.State.READY, lease_until=None, reserved=0, trial_seq=None
     )
     ids = [row.pk for row in retries]
     Retry.objects.filter(pk__in=ids).update(lease_until=None, owner="")

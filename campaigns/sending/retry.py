@@ -10,13 +10,14 @@ from enum import StrEnum
 from random import Random
 from typing import Final
 
-from campaigns.bounces import BounceClass, diagnose, spare
+from campaigns.bounces import BounceClass, asks_to_slow_down, diagnose, spare
 from campaigns.sending.smtp import SESSION_PHASES, Answer, Phase, WireError
 from compliance import policy
 
 STEPS_SECONDS: Final = (300, 900, 1800, 3600)  # rules section 4: 5, 15, 30, 60 minutes, then every two hours
 LATER_SECONDS: Final = 7200
 FULL_SECONDS: Final = 86_400  # a full mailbox is asked once a day
+BACK_OFF_SECONDS: Final = (3600, 7200, 14_400)  # rules section 4, block-reputation: 1 h, 2 h, 4 h
 JITTER: Final = 0.2  # share of the wait that is added at random, so that a burst does not come back as one
 MAX_AGE_SECONDS: Final = policy.RETRY_MAX_H * 3600
 
@@ -48,6 +49,7 @@ class Decision:
     bounce_class: str = ""
     wait: float = 0.0
     rule: str = ""
+    slows: bool = False  # the provider is left alone for this organization, others go on
 
 
 def of_answer(answer: Answer, *, attempt: int, age: float, random: Random) -> Decision:
@@ -57,6 +59,9 @@ def of_answer(answer: Answer, *, attempt: int, age: float, random: Random) -> De
         return Decision(Kind.ACCEPTED)
     if answer.phase in (Phase.MAIL, Phase.RESET):
         return _sender_trouble(answer)
+    if age < MAX_AGE_SECONDS and asks_to_slow_down(reply.code, reply.enhanced, reply.text):
+        wait = max(wait_seconds(attempt, BounceClass.BLOCK_REPUTATION, random), BACK_OFF_SECONDS[0])
+        return Decision(Kind.RETRY, Relay.FINE, BounceClass.BLOCK_REPUTATION, wait, "slow down", slows=True)
     if reply.code == 421 and answer.phase is not Phase.DOT:
         return Decision(Kind.PUT_BACK, Relay.BUSY, rule="421")
     diagnosis = diagnose(reply.code, reply.enhanced, reply.text)

@@ -45,6 +45,7 @@ class Held:
     lease_until: float  # on the monotonic clock, by the time of asking: never later than the database's own
     on_wire: int = 0
     results: list[Result] = field(default_factory=list)
+    later: list[tuple[Item, str]] = field(default_factory=list)  # put off for a provider's sake, not yet written
     put_back: int = 0
     is_unsure: bool = False  # its last results may or may not be written; the journal has them too
     broken: bool = False  # a surprise: what is on record is written, nothing is given back or called done

@@ -1,4 +1,4 @@
-"""Endings: finish campaigns by counting, close the books of stopped ones, lift brakes whose cause is gone."""
+"""Endings: finish campaigns, close the books of stopped ones, lift brakes whose cause is gone, forget idle pace."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from accounts.domains import is_ready_to_send
 from campaigns import brakes, lifecycle
 from campaigns.models import Brake, Campaign, CampaignState, Chunk, Retry, Tally
+from campaigns.sending import tokens
 from campaigns.sending.outcomes import retally
 from compliance.lists import record_mailed
 from sendserver.lib import clock
@@ -29,6 +30,7 @@ def sweep() -> int:
     for campaign in _stopped_with_open_books():
         close_books(campaign)
     _lift_domain_brakes()
+    tokens.forget_idle()
     return ended
 
 

@@ -15,9 +15,10 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts import standing
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
 from accounts.models import AuditEntry, User
-from campaigns import approve, brakes, control, stats
+from campaigns import approve, brakes, control, course, stats
 from campaigns.errors import CampaignError
 from campaigns.models import Campaign, CampaignState
+from campaigns.sending import aside
 from campaigns.sending.poke import poke_after_commit
 from compliance import policy
 from sendserver.lib import charts
@@ -40,6 +41,8 @@ OTHERS = {
     "brake.lifted": ("Pause lifted", "warn"),
     "delivery.settled": ("Doubt settled", ""),
     "delivery.resent": ("One message sent again", ""),
+    "delivery.set_aside": ("One message set aside", "warn"),
+    "delivery.tried_again": ("One message tried again", ""),
 }  # anything else about a campaign, such as staff who look at it, is no move of it
 
 
@@ -77,6 +80,7 @@ def _context(request: PortalRequest, campaign: Campaign) -> dict[str, Any]:
     return {
         "campaign": campaign,
         "p": figures,
+        "course": course.course(campaign, figures.planned - figures.done),
         "back": back,
         "refused_total": figures.rejected + back.bounced,
         "is_live": campaign.state in PAUSABLE,
@@ -87,6 +91,7 @@ def _context(request: PortalRequest, campaign: Campaign) -> dict[str, Any]:
         "is_over": campaign.state in (CampaignState.SENT, CampaignState.STOPPED),
         "brakes": list(brakes.holding(campaign)),
         "standing_stops": not standing.may_send(campaign.organization),
+        "set_aside": aside.waiting(campaign),
         "log": _log(campaign),
         "queue_place": _queue_place(campaign),
         "hold_reasons": approve.hold_reasons(campaign) if campaign.state == CampaignState.HELD else [],

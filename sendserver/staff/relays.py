@@ -20,8 +20,8 @@ from accounts import audit
 from accounts.models import User
 from campaigns import brakes
 from campaigns.errors import CampaignError
-from campaigns.models import Brake, Chunk, Delivery, Outcome, RelayState, Retry, SystemMail, Tally
-from campaigns.sending import poke, resolve
+from campaigns.models import Brake, Chunk, Delivery, Outcome, RelayState, Retry, SetAside, SystemMail, Tally
+from campaigns.sending import aside, poke, resolve
 from campaigns.sending import relays as sending
 from sendserver.lib import clock
 from sendserver.lib.addresses import masked
@@ -95,11 +95,18 @@ def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     extra = {
         "title": "Relays",
         "doubt_rows": [(row, delivery, masked(delivery.address)) for row, delivery in pairs],
+        "aside_rows": [(row, masked(row.delivery.address)) for row in _aside()],
         "brake_rows": [(brake, brake.kind in OURS) for brake in live],
         "may_act": may_moderate(_actor(request)),
         **panel(),
     }
     return TemplateResponse(request, "admin/staff_relays.html", {**context, **extra})
+
+
+def _aside() -> QuerySet[SetAside]:
+    """Return what was set aside and waits for an order, newest first."""
+    waiting = SetAside.objects.filter(ordered_at=None).select_related("delivery", "campaign", "organization")
+    return waiting.order_by("-set_at")[:SHOWN]
 
 
 def now(request: HttpRequest) -> HttpResponse:
@@ -145,6 +152,20 @@ def settle(request: HttpRequest, pk: int) -> HttpResponse:
     act = resolve.resend if "resend" in request.POST else resolve.call_accepted
     try:
         act(delivery, actor=_actor(request), reason=reason)
+    except CampaignError as error:
+        messages.error(request, str(error))
+    return redirect("admin:staff_relays")
+
+
+def try_again(request: HttpRequest, pk: int) -> HttpResponse:
+    """Order one more try of a message that ended its process, with a reason."""
+    row = get_object_or_404(SetAside.objects.select_related("delivery__campaign", "delivery__organization"), pk=pk)
+    reason = typed(request.POST.get("reason", ""))
+    if not reason:
+        messages.error(request, "Say why: what is different now?")
+        return redirect("admin:staff_relays")
+    try:
+        aside.try_again(row, actor=_actor(request), reason=reason)
     except CampaignError as error:
         messages.error(request, str(error))
     return redirect("admin:staff_relays")

@@ -47,6 +47,7 @@ class StaffSite(AdminSite):
             path("relays/<str:key>/pause/", self._act(relays.pause), name="staff_relay_pause"),
             path("relays/<str:key>/resume/", self._act(relays.resume), name="staff_relay_resume"),
             path("doubts/<int:pk>/settle/", self._act(relays.settle), name="staff_doubt_settle"),
+            path("aside/<int:pk>/again/", self._act(relays.try_again), name="staff_aside_again"),
             path("brakes/<int:pk>/lift/", self._act(relays.lift), name="staff_brake_lift"),
             path(
                 "do-not-mail/",

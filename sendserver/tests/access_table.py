@@ -172,6 +172,7 @@ staff_relays_now                      200 200  405 405
 staff_relay_pause                     405 405  302 302
 staff_relay_resume                    405 405  302 302
 staff_doubt_settle                    405 405  302 302
+staff_aside_again                     405 405  404 404
 staff_brake_lift                      405 405  404 404
 staff_do_not_mail                     200 200  200 200
 staff_do_not_mail_lift                405 405  302 302

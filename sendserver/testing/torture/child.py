@@ -34,7 +34,7 @@ log = logging.getLogger("torture")
 PDEATHSIG = 1  # prctl(2)
 # name -> (module, attribute, before or after the call)
 POINTS = {
-    "after the claim": ("campaigns.sending.claim", "claim_chunk", "after"),
+    "after the claim": ("campaigns.sending.claim", "claim_next", "after"),
     "before the journal": ("campaigns.sending.journal", "Journal.started", "before"),
     "behind the journal, before the dot": ("campaigns.sending.journal", "Journal.started", "after"),
     "behind 250, before its journal line": ("campaigns.sending.journal", "Journal.answered", "before"),
