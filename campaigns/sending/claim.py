@@ -27,6 +27,7 @@ from compliance.suppression import live_suppression_sql
 from sendserver.lib import clock
 
 RETRIES_AT_ONCE: Final = 200
+_ONLY_TEXT: Final = {str}
 _CANDIDATE: Final = f"""
 SELECT ch.id, ch.campaign_id, ch.organization_id, ch.first_seq, ch.last_seq, {TODAY_SQL} AS allowance
 FROM campaigns_chunk ch
@@ -268,12 +269,9 @@ def _people(bounds: dict[str, Any], organization_id: int) -> tuple[list[tuple[It
 def _texts(merge: str) -> dict[str, str]:
     """Return the frozen merge values; a raw cursor gives JSON as text."""
     stored: dict[str, Any] = json.loads(merge)
-    for name, value in list(stored.items()):
-        if value is None:
-            del stored[name]
-        elif type(value) is not str:
-            stored[name] = str(value)
-    return stored
+    if set(map(type, stored.values())) <= _ONLY_TEXT:
+        return stored
+    return {name: str(value) for name, value in stored.items() if value is not None}
 
 
 def _lease(chunk_id: int, relay_key: str, owner: Owner, held: dict[str, int | None]) -> int:

@@ -27,7 +27,7 @@ from campaigns.sending.pace import RelayPace
 from campaigns.sending.record import flush
 from campaigns.sending.recover import recover
 from campaigns.sending.retry import Decision, Kind, Relay
-from campaigns.sending.slices import FRESH_SECONDS, Held, Report, raise_surprise
+from campaigns.sending.slices import FRESH_SECONDS, Held, Report, raise_surprise, rare_collections
 from campaigns.sending.smtp import SmtpConnection, Timeouts, WireError
 from campaigns.sending.supply import Mode, Supply
 from campaigns.sending.system_lane import SystemMailSender
@@ -60,7 +60,7 @@ def run_lane(relay_key: str, *, should_end: Callable[[], bool] = lambda: False) 
         if not relays.is_open(relay_key):
             return Report()
         lane = Lane(relay_key, owner, lock, should_end)
-        with lane.writer.limit:
+        with lane.writer.limit, rare_collections():
             return uvloop.run(lane.run())
     finally:
         lock.release()

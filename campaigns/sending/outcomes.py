@@ -73,22 +73,25 @@ class Result(NamedTuple):
         return cls(*stored[:5], *(datetime.fromisoformat(text) for text in stored[5:7]), *stored[7:])
 
 
-def result_of(item: Item, state: str, *, relay: str, at: datetime, **more: Any) -> Result:
+def result_of(  # noqa: PLR0913 (the columns of a row)
+    item: Item,
+    state: str,
+    *,
+    relay: str,
+    at: datetime,
+    code: int | None = None,
+    enhanced: str = "",
+    reply: str = "",
+    queue_id: str = "",
+    bounce_class: str = "",
+    host: str = "",
+    wire_bytes: int = 0,
+    wait: float = 0.0,
+) -> Result:
     """Return the result of an attempt at `item`."""
-    return Result(
-        delivery_id=item.delivery_id,
-        campaign_id=item.campaign_id,
-        organization_id=item.organization_id,
-        attempt=item.attempt,
-        state=state,
-        at=at,
-        first_at=item.first_at or at,
-        relay=relay,
-        previous=item.previous,
-        retry_id=item.retry_id,
-        retry_fence=item.retry_fence,
-        **more,
-    )
+    delivery, campaign, organization, _, _, attempt, previous, first_at, retry_id, retry_fence = item
+    return Result(delivery, campaign, organization, attempt, state, at, first_at or at, relay, previous, code, enhanced,
+                  reply, queue_id, bounce_class, host, wire_bytes, wait, retry_id, retry_fence)  # fmt: skip
 
 
 def copy_in(results: Iterable[Result]) -> None:

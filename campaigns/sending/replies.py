@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 LINE_MAX: Final = 2000  # octets; RFC 5321 section 4.5.3.1.5 allows 512, real servers write more
@@ -24,12 +25,12 @@ class MalformedReplyError(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """One reply: its code and its lines, as text made safe to show."""
+    """One reply: its code and its lines, as text made safe to show. (The same one stands for all that are alike.)"""
 
     code: int
     lines: tuple[str, ...]
 
-    @property
+    @cached_property
     def text(self) -> str:
         """Return the words on one line, controls replaced, at most TEXT_KEPT characters."""
         joined = " ".join(self.lines)
@@ -37,13 +38,13 @@ class Reply:
             joined = "".join(char if char.isprintable() else "?" for char in joined)
         return joined[:TEXT_KEPT]
 
-    @property
+    @cached_property
     def enhanced(self) -> str:
         """Return the RFC 3463 code that leads the words, when its class is the reply's (RFC 2034 section 4)."""
         match = _ENHANCED.match(self.lines[0]) if self.lines else None
         return match[1] if match and match[1][0] == str(self.code)[0] else ""
 
-    @property
+    @cached_property
     def queue_id(self) -> str:
         """Return the relay's queue id, empty when it names none."""
         match = _QUEUED.search(self.text)

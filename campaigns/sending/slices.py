@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +19,7 @@ from campaigns.sending.claim import Claim, Item
 from campaigns.sending.letters import LetterError
 from campaigns.sending.outcomes import Result
 
+GC_ALLOCATIONS: Final = 50_000
 FRESH_SECONDS: Final = 1.0  # a recipient looked up longer ago is looked up again before the message goes
 
 
@@ -99,3 +102,16 @@ def raise_surprise(outcomes: Sequence[object], held: Sequence[Held]) -> None:
             raise outcome
     if any(one.is_unsure for one in held):
         raise UnsureError("results may or may not be written")
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Let Python look for cycles rarely: a lane makes none by itself, and each look walks all that is loaded."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(GC_ALLOCATIONS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from campaigns.sending.replies import Reply
 from campaigns.sending.wire import Wire
@@ -58,8 +58,7 @@ class WireError(Exception):
         self.phase, self.reason, self.fault, self.reply = phase, reason, fault, reply
 
 
-@dataclass(frozen=True)
-class Envelope:
+class Envelope(NamedTuple):
     """One transaction: one sender, one recipient, an ENVID for delivery reports (RFC 3461)."""
 
     sender: str
@@ -67,8 +66,7 @@ class Envelope:
     envid: str = ""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """The reply that decided a transaction, and the phase it came in; accepted means 2xx to the dot."""
 
     phase: Phase
