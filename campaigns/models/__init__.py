@@ -2,6 +2,7 @@
 
 from campaigns.models.composing import Campaign, CampaignState, ClickCount, Link, Snapshot
 from campaigns.models.events import Event, EventKind, InboundMail
+from campaigns.models.relay_log import RelayLog, RelayTrace
 from campaigns.models.sending import Brake, Chunk, Delivery, Outcome, RelayState, Retry, SystemMail, Tally, Usage
 
 __all__ = [
@@ -16,7 +17,9 @@ __all__ = [
     "InboundMail",
     "Link",
     "Outcome",
+    "RelayLog",
     "RelayState",
+    "RelayTrace",
     "Retry",
     "Snapshot",
     "SystemMail",

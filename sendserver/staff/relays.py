@@ -20,8 +20,8 @@ from accounts import audit
 from accounts.models import User
 from campaigns import brakes
 from campaigns.errors import CampaignError
-from campaigns.models import Brake, Chunk, Delivery, Outcome, RelayState, Retry, SystemMail, Tally
-from campaigns.sending import poke, resolve
+from campaigns.models import Brake, Chunk, Delivery, Outcome, RelayLog, RelayState, Retry, SystemMail, Tally
+from campaigns.sending import poke, relay_log, resolve
 from campaigns.sending import relays as sending
 from sendserver.lib import clock
 from sendserver.lib.addresses import masked
@@ -65,8 +65,20 @@ def _relay(key: str, number: int, row: RelayState | None, pace: Counter[str], sl
             ("4xx, 1 h", f"{slow[key]:,}"),
             ("Our own mail", f"{own_mail.count():,} waiting"),
             ("Last good", f"{row.last_ok_at:%H:%M:%S}" if row and row.last_ok_at else "not yet"),
+            ("Its log", _log_words(key)),
         ],
     }
+
+
+def _log_words(key: str) -> str:
+    """Return how far the relay's own log was read, in a few words."""
+    if not settings.RELAYS[key].log_file:
+        return "not read"
+    mark = RelayLog.objects.filter(key=key).first()
+    if mark is None or mark.read_to is None:
+        return mark.trouble if mark and mark.trouble else "nothing yet"
+    gap = f"; {mark.trouble}" if mark.trouble else ""
+    return f"read to {mark.read_to:%d %b %H:%M:%S}{gap}"
 
 
 def _status(row: RelayState | None, pace: int) -> tuple[str, str]:
@@ -158,6 +170,8 @@ def lift(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, "The customer paused this; only the customer resumes it.")
     elif not reason:
         messages.error(request, "Say why.")
+    elif brake.kind == Brake.Kind.EPOCH and not relay_log.is_caught_up(brake.set_at):
+        messages.error(request, "The relays' logs are not read up to now. Wait until they are: see above.")
     elif not brakes.lift(brake, actor=_actor(request), reason=reason):
         messages.info(request, "This brake was lifted already.")
     return redirect("admin:staff_relays")
