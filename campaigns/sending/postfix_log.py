@@ -21,7 +21,7 @@ _LINE: Final = re.compile(
 )
 _QUEUED: Final = re.compile(r"(?P<id>[0-9A-Za-z]{5,20}): (?P<text>.*)")
 _MESSAGE_ID: Final = re.compile(r"message-id=<(?P<id>[^<>\s]{1,250})>")
-_ACTIVE: Final = re.compile(r"from=<[^<>]*>, size=\d+, nrcpt=\d+ \(queue active\)")
+_ACTIVE: Final = re.compile(r"from=<(?P<sender>[^<>]*)>, size=\d+, nrcpt=\d+ \(queue active\)")
 _STATUS: Final = re.compile(
     r"to=<[^<>]*>, (?:orig_to=<[^<>]*>, )?(?P<text>relay=[^,()]*, (?:[a-z_]+=[^,()]*, )*"
     r"status=(?P<status>sent|deferred|bounced|expired)\b.*)"
@@ -44,6 +44,7 @@ class Entry:
     queue_id: str = ""
     text: str = ""
     status: str = ""
+    sender: str = ""  # the envelope's
 
 
 @dataclass
@@ -88,8 +89,8 @@ def _of_queue(at: datetime, daemon: str, queue_id: str, text: str, line: str) ->
         return Entry(at, "began", queue_id)
     if daemon == "cleanup" and (named := _MESSAGE_ID.fullmatch(text)):
         return Entry(at, "named", queue_id, named["id"])
-    if daemon == "qmgr" and _ACTIVE.fullmatch(text):
-        return Entry(at, "active", queue_id, shown(line))
+    if daemon == "qmgr" and (active := _ACTIVE.fullmatch(text)):
+        return Entry(at, "active", queue_id, shown(line), sender=active["sender"])
     if daemon == "qmgr" and text == "removed":
         return Entry(at, "removed", queue_id)
     if daemon == "qmgr" and (expired := _EXPIRED.fullmatch(text)):
@@ -131,9 +132,13 @@ def shown(text: str) -> str:
 
 @dataclass
 class Queue:
-    """The relay's queue as its log tells it; `ours` gives the delivery behind a Message-ID, None for other people's."""
+    """The relay's queue as its log tells it.
+
+    `ours` gives the delivery behind a Message-ID, `returned` the one behind an envelope sender, None for other people's.
+    """
 
     ours: Callable[[str], int | None]
+    returned: Callable[[str], int | None] = lambda _: None
     open: dict[str, Trace] = field(default_factory=dict)  # by queue id
     changed: dict[int, Trace] = field(default_factory=dict)  # by identity
     started_at: datetime | None = None
@@ -154,6 +159,8 @@ class Queue:
             self._end(entry)
         elif entry.kind == "named":
             self._name(entry)
+        elif entry.kind == "active":
+            self._activate(entry)
         elif trace := self.open.get(entry.queue_id):
             self._follow(trace, entry)
 
@@ -174,12 +181,21 @@ class Queue:
             trace = self.open[entry.queue_id] = Trace(entry.queue_id, delivery_id, entry.at)
             self._note(trace)
 
+    def _activate(self, entry: Entry) -> None:
+        """Take the queue manager's word; its envelope names our message too, should cleanup's line be lost in a crash."""
+        sender, trace = self.returned(entry.sender), self.open.get(entry.queue_id)
+        if trace is not None and sender is not None and trace.delivery_id != sender:
+            self._end(entry)
+            trace = None
+        if trace is None and sender is not None:
+            trace = self.open[entry.queue_id] = Trace(entry.queue_id, sender, entry.at)
+        if trace is not None and trace.taken_at is None:
+            trace.taken_at, trace.line = entry.at, entry.text
+            self._note(trace)
+
     def _follow(self, trace: Trace, entry: Entry) -> None:
         if entry.kind == "removed":
             self._end(entry)
-        elif entry.kind == "active" and trace.taken_at is None:
-            trace.taken_at, trace.line = entry.at, entry.text
-            self._note(trace)
         elif entry.kind == "status" and trace.taken_at is not None:
             trace.status, trace.status_at, trace.status_text = entry.status, entry.at, entry.text
             self._note(trace)

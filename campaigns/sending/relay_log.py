@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from accounts import audit
+from campaigns.inbound import addresses
 from campaigns.models import Brake, Campaign, Delivery, Outcome, RelayLog, RelayTrace, Retry
 from campaigns.sending import log_files, postfix_log
 from campaigns.sending.log_files import Piece, Place
@@ -113,7 +114,7 @@ def _take(mark: RelayLog, piece: Piece) -> None:
         entries = [entry for entry in entries if read_to is None or entry.at >= read_to]  # the rest was read before
     elif mark.trouble.startswith("cannot be read"):
         mark.trouble = ""
-    queue = Queue(_ours, started_at=mark.started_at, stopped_at=mark.stopped_at)
+    queue = Queue(_ours, _returned, started_at=mark.started_at, stopped_at=mark.stopped_at)
     queue.remember(_open_traces(mark.key, entries))
     for entry in entries:
         if entry.kind == "lost":
@@ -139,6 +140,12 @@ def _ours(message_id: str) -> int | None:
     """Return the delivery that a Message-ID names, None when it is not ours or of a test message."""
     token, _, host = message_id.rpartition("@")
     return (open_token(Purpose.DELIVERY, token) or None) if host.lower() == settings.PLATFORM.mail_domain else None
+
+
+def _returned(sender: str) -> int | None:
+    """Return the delivery that a return path names."""
+    ours = addresses.read(sender)
+    return (ours.delivery_id or None) if ours is not None and ours.kind is addresses.Kind.BOUNCE else None
 
 
 def _open_traces(key: str, entries: Iterable[Entry]) -> list[Trace]:

@@ -77,6 +77,21 @@ def test_taken_by_the_log_is_accepted_with_the_line_as_evidence(stage: Stage) ->
     assert relay_log.read_logs() == 0
 
 
+def test_the_envelope_names_a_message_whose_own_line_was_lost(stage: Stage) -> None:
+    (doubted,) = stage.doubt(1)
+    stage.log.active("A1B2C3D4", f"b.{Links.of(doubted.pk).token}@news.example")
+    assert relay_log.read_logs() == 1
+    assert _last(doubted).queue_id == "A1B2C3D4"
+
+
+def test_an_envelope_that_names_another_message_begins_another_life(stage: Stage) -> None:
+    one, other = stage.doubt(2)
+    stage.tell(one, "A1B2C3D4", taken=False)
+    stage.log.active("A1B2C3D4", f"b.{Links.of(other.pk).token}@news.example")
+    assert relay_log.read_logs() == 1
+    assert (_last(one).state, _last(other).state) == ("in_doubt", "accepted")
+
+
 def test_the_log_may_know_before_there_is_doubt(stage: Stage) -> None:
     stage.relay.on(Phase.DOT, close(), times=1)
     first = Delivery.objects.order_by("seq")[0]
