@@ -134,7 +134,7 @@ def shown(text: str) -> str:
 class Queue:
     """The relay's queue as its log tells it.
 
-    `ours` gives the delivery behind a Message-ID, `returned` the one behind an envelope sender, None for other people's.
+    `ours` gives the delivery behind a Message-ID, `returned` the one behind an envelope sender; None: not ours.
     """
 
     ours: Callable[[str], int | None]
@@ -182,7 +182,7 @@ class Queue:
             self._note(trace)
 
     def _activate(self, entry: Entry) -> None:
-        """Take the queue manager's word; its envelope names our message too, should cleanup's line be lost in a crash."""
+        """Take the queue manager's word; its envelope names our message too, should cleanup's line be lost."""
         sender, trace = self.returned(entry.sender), self.open.get(entry.queue_id)
         if trace is not None and sender is not None and trace.delivery_id != sender:
             self._end(entry)
