@@ -3,7 +3,18 @@
 from campaigns.models.composing import Campaign, CampaignState, ClickCount, Link, Snapshot
 from campaigns.models.events import Event, EventKind, InboundMail
 from campaigns.models.relay_log import RelayLog, RelayTrace
-from campaigns.models.sending import Brake, Chunk, Delivery, Outcome, RelayState, Retry, SystemMail, Tally, Usage
+from campaigns.models.sending import (
+    Brake,
+    Chunk,
+    Delivery,
+    Outcome,
+    RelayProbe,
+    RelayState,
+    Retry,
+    SystemMail,
+    Tally,
+    Usage,
+)
 
 __all__ = [
     "Brake",
@@ -18,6 +29,7 @@ __all__ = [
     "Link",
     "Outcome",
     "RelayLog",
+    "RelayProbe",
     "RelayState",
     "RelayTrace",
     "Retry",

@@ -130,9 +130,9 @@ class Without:
 
 
 def served_relays(relay_key: str) -> list[str]:
-    """Return whose chunks this lane takes: its own, and the other's while that one cannot be used."""
+    """Return whose chunks this lane takes: its own, and the other's while that one cannot be used or is drained."""
     other = relays.other(relay_key)
-    return [relay_key] if relays.is_open(other) else [relay_key, other]
+    return [relay_key, other] if relays.hands_over(other) else [relay_key]
 
 
 def claim_chunk(relay_key: str, owner: Owner, without: Without) -> Claim | None:
@@ -140,6 +140,8 @@ def claim_chunk(relay_key: str, owner: Owner, without: Without) -> Claim | None:
 
     Organizations whose allowance is used up are added to `without`.
     """
+    if relays.is_gated(relay_key):
+        return None
     served = served_relays(relay_key)
     while True:
         with transaction.atomic():
@@ -221,6 +223,8 @@ def _lease(chunk_id: int, relay_key: str, owner: Owner, reserved: int) -> int:
 
 def claim_retries(relay_key: str, owner: Owner, without: Without, limit: int = 200) -> Claim | None:
     """Lease the retries that are due and may be sent now."""
+    if relays.is_gated(relay_key):
+        return None
     values = {
         **_filters(served_relays(relay_key), without),
         "limit": limit,

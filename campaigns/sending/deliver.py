@@ -19,7 +19,7 @@ from django.db import Error as DatabaseError
 
 from campaigns.bounces import BLOCKS
 from campaigns.errors import CampaignError, RenderError
-from campaigns.sending import epoch, letters, mime, relays, retry, slices
+from campaigns.sending import care, epoch, letters, mime, relays, retry, slices
 from campaigns.sending.attempt import Ready, Told, finish, of_answer, of_error
 from campaigns.sending.claim import Item
 from campaigns.sending.journal import Journal
@@ -58,10 +58,9 @@ def run_lane(relay_key: str, *, should_end: Callable[[], bool] = lambda: False) 
     try:
         epoch.check()
         recover(relay_key, owner)
-        if not relays.is_open(relay_key):
+        if not relays.is_open(relay_key) or not care.is_ready(relay_key):
             return Report()
-        lane = Lane(relay_key, owner, lock, should_end)
-        return uvloop.run(lane.run())
+        return care.look_behind(relay_key, uvloop.run(Lane(relay_key, owner, lock, should_end).run()))
     finally:
         lock.release()
 

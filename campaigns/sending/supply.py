@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeVar
 from django.conf import settings
 
 from campaigns.sending import claim as claims
+from campaigns.sending import relays
 from campaigns.sending.claim import Item, Without
 from campaigns.sending.outcomes import State, result_of
 from campaigns.sending.owners import Owner
@@ -108,6 +109,8 @@ class Supply:
 
     async def stop_forbidden(self) -> None:
         """Put back what may not be sent any more: state, standing or a brake has changed."""
+        if await self.lane.db(relays.is_held, self.lane.key):
+            self.lane.ending = True
         held = {campaign for one in self.held for campaign in one.claim.campaigns}
         self.stopped = held - await self.lane.db(claims.still_sendable, held)
         for one in list(self.held):

@@ -30,6 +30,7 @@ from sendserver.lib.words import typed
 LAST: Final = 5000  # newest answers that pace and refusals are counted from
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 SHOWN: Final = 100
+WORDS: Final = {"relay.paused": "paused", "relay.drained": "being drained", "relay.resumed": "in use again"}
 
 
 def panel() -> dict[str, Any]:
@@ -66,8 +67,18 @@ def _relay(key: str, number: int, row: RelayState | None, pace: Counter[str], sl
             ("Our own mail", f"{own_mail.count():,} waiting"),
             ("Last good", f"{row.last_ok_at:%H:%M:%S}" if row and row.last_ok_at else "not yet"),
             ("Its log", _log_words(key)),
+            ("Self-test", _probe_words(row)),
         ],
     }
+
+
+def _probe_words(row: RelayState | None) -> str:
+    """Return what came of the last self-test, in words."""
+    if not settings.RELAY_SELF_TEST:
+        return "not set up"
+    if row is None or row.probe_at is None:
+        return "none came home yet"
+    return f"{'passed' if row.probe_ok else 'failed'} {row.probe_at:%d %b %H:%M}. {row.probe_detail}"
 
 
 def _log_words(key: str) -> str:
@@ -85,9 +96,11 @@ def _status(row: RelayState | None, pace: int) -> tuple[str, str]:
     if row is None:
         return ("Not used yet", "")
     if row.paused_at:
-        return ("Paused", "warn")
+        return ("Draining", "warn") if row.drains else ("Paused", "warn")
     if row.open_until and row.open_until > clock.now():
         return (f"Silent: {row.last_error[:80]}", "bad")
+    if sending.is_gated(row.key):
+        return ("No campaigns: self-test failed" if row.probe_at else "Waiting for its self-test", "bad")
     return ("Sending", "ok") if pace else ("Ready", "ok")
 
 
@@ -120,8 +133,13 @@ def now(request: HttpRequest) -> HttpResponse:
 
 
 def pause(request: HttpRequest, key: str) -> HttpResponse:
-    """Pause a relay, with a reason."""
+    """Pause a relay, with a reason: its work waits."""
     return _switch(request, key, "relay.paused")
+
+
+def drain(request: HttpRequest, key: str) -> HttpResponse:
+    """Drain a relay, with a reason: the other one takes its work."""
+    return _switch(request, key, "relay.drained")
 
 
 def resume(request: HttpRequest, key: str) -> HttpResponse:
@@ -137,14 +155,19 @@ def _switch(request: HttpRequest, key: str, action: str) -> HttpResponse:
         messages.error(request, "Say why.")
         return redirect("admin:staff_relays")
     with transaction.atomic():
-        pausing = action == "relay.paused"
-        done = sending.pause(key, actor=_actor(request), reason=reason) if pausing else sending.resume(key)
+        done = _moved(request, key, action, reason)
         if done:
             audit.record(action, actor=_actor(request), subject=f"relay:{key}", reason=reason)
-            poke.poke_after_commit([key])
-    word = "paused" if pausing else "in use again"
+            poke.poke_after_commit(sending.KEYS)  # the other one may have to take over
+    word = WORDS[action]
     messages.success(request, f"{key} is {word}.") if done else messages.info(request, f"{key} was {word} already.")
     return redirect("admin:staff_relays")
+
+
+def _moved(request: HttpRequest, key: str, action: str, reason: str) -> bool:
+    if action == "relay.resumed":
+        return sending.resume(key)
+    return sending.hold(key, actor=_actor(request), reason=reason, drain=action == "relay.drained")
 
 
 def settle(request: HttpRequest, pk: int) -> HttpResponse:
