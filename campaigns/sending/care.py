@@ -5,6 +5,7 @@ By NOOP on a connection of its own, in the lane's process: nobody else connects 
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Final
 
@@ -13,9 +14,10 @@ from django.conf import settings
 
 from campaigns.sending import relays, retry, selftest
 from campaigns.sending.slices import Report
-from campaigns.sending.smtp import SmtpConnection, Timeouts, WireError
+from campaigns.sending.smtp import Phase, SmtpConnection, WireError
 from sendserver.lib import clock
 
+ASK_SECONDS: Final = 30.0  # for all of it: a lane that says nothing for two minutes would be taken for deaf
 IDLE_SECONDS: Final = 60  # a relay without a good conversation for so long is asked
 
 
@@ -56,10 +58,12 @@ def answers(key: str) -> bool:
 
 
 async def _ask(key: str) -> None:
-    timeouts = Timeouts.from_settings(settings.SENDING)
-    connection = SmtpConnection(relays.config(key), timeouts, helo=settings.PLATFORM.mail_domain)
-    await connection.open()
+    connection = SmtpConnection(relays.config(key), selftest.SECONDS, helo=settings.PLATFORM.mail_domain)
     try:
-        await connection.noop()
+        async with asyncio.timeout(ASK_SECONDS):
+            await connection.open()
+            await connection.noop()
+    except TimeoutError as error:
+        raise WireError(Phase.CONNECT, f"no answer within {ASK_SECONDS:g} s") from error
     finally:
         await connection.close()

@@ -7,6 +7,7 @@ leaves by it only when the other one cannot be used either. Set up by RELAY_SELF
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping
@@ -34,6 +35,7 @@ PATIENCE: Final = timedelta(minutes=10)  # for the way home
 KEPT: Final = timedelta(days=7)
 NOBODY: Final = 0  # no delivery has this number
 SECONDS: Final = Timeouts(connect=10.0, command=10.0, body=10.0, dot=20.0)
+TEST_SECONDS: Final = 45.0  # for the whole conversation; a lane that says nothing for two minutes is taken for deaf
 SIGNATURE: Final = b"dkim-signature"
 
 
@@ -126,9 +128,12 @@ def _letter(key: str) -> Letter:
 
 async def _converse(key: str, envelope: Envelope, message: bytes) -> Answer:
     connection = SmtpConnection(relays.config(key), SECONDS, helo=settings.PLATFORM.mail_domain)
-    await connection.open()
     try:
-        return await connection.send(envelope, message, lambda: None)
+        async with asyncio.timeout(TEST_SECONDS):
+            await connection.open()
+            return await connection.send(envelope, message, lambda: None)
+    except TimeoutError as error:  # it may have gone
+        raise WireError(Phase.DOT, f"not done within {TEST_SECONDS:g} s") from error
     finally:
         await connection.close()
 

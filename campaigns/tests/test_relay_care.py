@@ -17,7 +17,7 @@ from campaigns.models import InboundMail, RelayProbe, RelayState, SystemMail
 from campaigns.sending import care, deliver, relays, selftest
 from campaigns.tests.lanes import planned, run_both, states, two_relays
 from sendserver.lib import clock
-from sendserver.testing.relay import Phase, ScriptedRelay, close, reply
+from sendserver.testing.relay import Phase, ScriptedRelay, close, hang, reply
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TRACE = b"Return-Path: <x@y.example>\r\nReceived: from portal by out1 with ESMTP id 1;\r\n\tMon, 23 Nov 2026\r\n"
@@ -118,6 +118,16 @@ def test_an_idle_relay_is_asked_now_and_then(pair: Pair) -> None:
         deliver.run_lane("relay-1")
         assert relays.is_open("relay-1") is not gone
     assert pair[0].count(Phase.NOOP) == 1
+
+
+def test_a_relay_that_drips_does_not_hold_the_lane_up(pair: Pair, monkeypatch) -> None:
+    monkeypatch.setattr(care, "ASK_SECONDS", 0.3)
+    relays.report_failure("relay-1", "refused", seconds=-1)
+    pair[0].on(Phase.EHLO, hang(5))
+    begun = time.monotonic()
+    deliver.run_lane("relay-1")
+    assert time.monotonic() - begun < 3
+    assert not relays.is_open("relay-1")
 
 
 # --- the self-test
