@@ -22,6 +22,7 @@ def main() -> int:
     folder.chmod(0o755)  # Postfix's own user walks in
     try:
         with machine() as servers:
+            os.environ["RELAY_SELF_TEST"] = "loop.sendserver.example"  # read by its settings
             import django
 
             django.setup()  # after the servers: its settings name them

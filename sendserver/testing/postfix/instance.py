@@ -2,7 +2,7 @@
 
 Its processes live in a mount and a process namespace of their own, so that they see users `postfix` and `postdrop`
 which this machine has not, and all of them end with the first one. Needs root. Listens on loopback; every route ends
-in the sink it is given.
+in the sink it is given, but that of the self-test, which leads to the portal's door.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from campaigns.bench.tools import Tools
 from sendserver.testing.postfix.errors import PairError
 
 PACKAGES = ("libsasl2-modules", "libsasl2-modules-db", "sasl2-bin")  # besides those of the benchmark
+LOOP = "loop.sendserver.example"
 UID, MAIL_GID, DROP_GID = 64301, 64301, 64302  # of postfix and postdrop inside the namespace
 QUEUE = ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved", "trace")
 USER, PASSWORD = "portal", "not-a-secret-of-anybody"
@@ -74,6 +75,7 @@ alias_database =
 local_recipient_maps =
 local_transport = error:nobody lives here
 relayhost = [127.0.0.1]:{sink}
+transport_maps = inline:{{ {{ {loop} = smtp:[127.0.0.1]:{door} }} }}
 smtp_tls_security_level = none
 smtp_dns_support_level = disabled
 lmtp_dns_support_level = disabled
@@ -107,6 +109,7 @@ class Postfix:
     name: str
     port: int
     sink: int
+    door: int  # of the portal, where the self-test comes home
     certificate: Path  # PEM with its key
     implicit: bool
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
@@ -146,6 +149,8 @@ class Postfix:
             "sasl": self._environment()["SASL_PATH"],
             "name": self.name,
             "sink": self.sink,
+            "loop": LOOP,
+            "door": self.door,
             "level": "encrypt",
             "wrapped": "yes" if self.implicit else "no",
             "certificate": self.certificate,

@@ -18,12 +18,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from django.conf import settings
+
 from campaigns.bench.processes import answers, free_port
 from campaigns.bench.sinks import OwnSink
 from campaigns.bench.tools import Tools
-from campaigns.models import Delivery, Outcome, RelayTrace, Retry
-from campaigns.sending import postfix_log, relay_log, resolve
-from sendserver.lib import clock
+from campaigns.inbound.addresses import Links
+from campaigns.models import Delivery, Outcome, RelayState, RelayTrace, Retry
+from campaigns.sending import postfix_log, relay_log, resolve, selftest
+from sendserver.lib import clock, dkim_check
 from sendserver.testing import databases
 from sendserver.testing.personas import make_user
 from sendserver.testing.postfix import certificates
@@ -37,6 +40,7 @@ from sendserver.testing.torture.services import Machine
 
 NAMES = ("out1.relay.example", "out2.relay.example")
 MARGIN = 15  # seconds of log behind a doubt, where the product waits five minutes
+SAMPLE = 200  # messages of the sink whose signatures are checked
 STUCK = 150.0  # seconds without any progress
 _MESSAGE_ID = re.compile(rb"(?im)^message-id:\s*<([^@>]+)@")
 
@@ -81,8 +85,9 @@ class Run:
         self.verdict = Verdict()
         certificate = certificates.make(folder)
         self.sink = OwnSink.start(folder, keep=folder / "mail")
+        self.door = free_port()
         self.pair = [
-            Postfix(tools, folder / f"out{n}", name, free_port(), self.sink.port, certificate, implicit=n == 2)
+            Postfix(tools, folder / f"out{n}", name, free_port(), self.sink.port, self.door, certificate, n == 2)
             for n, name in enumerate(NAMES, start=1)
         ]
         self.here = Arena(machine, folder, Scale(1.0), Random(1))
@@ -116,7 +121,10 @@ class Run:
         self.here.plan(self.plan.people)
         self.say(f"{self.plan.people} people are planned; two lanes begin")
         self.here.celery()
+        self.here.worker("inbound")
+        self.here.door(f"127.0.0.1:{self.door}")
         self.here.poke()
+        self._wait(lambda: RelayState.objects.filter(probe_ok=True).count() == 2, "Both relays passed their self-test")
         enough = self.plan.people // 5
         self._wait(lambda: self._accepted() >= enough and self._accepted("relay-1") > enough // 4, "The send began")
         self.pair[0].cut_off(unanswered=0.5)
@@ -183,6 +191,8 @@ class Run:
         tallies = {key: count for key, count in books.read(self.here.campaign).tallies.items() if count}
         verdict.equal("tallies", tallies, {"accepted": people})
         logs = [self._read_log(one) for one in self.pair]
+        for log in logs:  # the self-test is nobody's
+            log.queued = {(queue_id, token) for queue_id, token in log.queued if token != Links.of(0).token}
         taken = Counter(name for log in logs for name in log.taken)
         verdict.equal("relays' logs", len(taken), people)
         verdict.figures["by relay"] = [len(log.taken) for log in logs]
@@ -194,8 +204,21 @@ class Run:
         # Postfix may deliver again what it had delivered, but not noted, when it was killed: that would be named here.
         verdict.equal("arrived twice", sum(count - 1 for count in arrived.values()), 0)
         verdict.claim(set(arrived) == set(taken), "logs and sink name different messages")
+        tests = dict(RelayState.objects.values_list("key", "probe_ok"))
+        verdict.equal("self-test", tests, dict.fromkeys(arenas.KEYS, True))
+        verdict.equal("signatures broken", self._broken_signatures(), 0)
         queued = Outcome.objects.filter(campaign_id=self.here.campaign.pk, state="accepted").exclude(queue_id="")
         verdict.equal("with queue id", queued.count(), people)
+
+    def _broken_signatures(self) -> int:
+        """Return how many of SAMPLE messages in the sink carry a platform's signature that does not hold, or none."""
+        lines = (self.folder / "mail").read_bytes().splitlines()
+        broken = 0
+        for line in lines[:: max(1, len(lines) // SAMPLE)]:
+            found = dkim_check.check(base64.b64decode(json.loads(line)["raw"]), selftest.key_text)
+            ours = [one for one in found if one.domain == settings.PLATFORM.mail_domain]
+            broken += not ours or not all(one.holds for one in ours)
+        return broken
 
     def _arrived(self) -> Counter[str]:
         found: Counter[str] = Counter()

@@ -188,6 +188,10 @@ class Arena:
         """Start a Celery worker."""
         return self._keep(Child(queues, child.worker, self.order(**changes), queues))
 
+    def door(self, listen: str) -> Child:
+        """Start the inbound door."""
+        return self._keep(Child("door", child.door, self.order(), listen))
+
     def beat(self, **changes: Any) -> Child:
         """Start Celery's beat."""
         return self._keep(
