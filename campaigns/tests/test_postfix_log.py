@@ -109,6 +109,7 @@ def test_what_earlier_lines_told_is_gone_on_with() -> None:
         "postfix/cleanup[1]: A1B2C3D4: resent-message-id=<one@mail.example>",
         "postfix/cleanup[1]: A1B2C3D4: warning: header Subject: message-id=<one@mail.example>",
         "postfix/smtpd[1]: A1B2C3D4: message-id=<one@mail.example>",
+        "app[1]: they said Nov 23 10:00:01 out1 postfix/cleanup[1]: A1B2C3D4: message-id=<one@mail.example>",
         "sshd[1]: postfix/cleanup[1]: A1B2C3D4: message-id=<one@mail.example>",
         "postfix/cleanup: A1B2C3D4: message-id=<one@mail.example>",
     ],
