@@ -65,11 +65,11 @@ class Trace:
 
 def parse(line: str, *, now: datetime, zone: tzinfo) -> Entry | None:
     """Return what a line says; None for one that is no line of a log. `now` gives the year where the line has none."""
-    if _LOST_LINES.search(line):
-        return Entry(now, "lost", text=shown(line))
     match = _LINE.fullmatch(line)
-    at = _time(match["time"], now, zone) if match else None
-    if match is None or at is None:
+    if match is None:
+        return Entry(now, "lost", text=shown(line)) if _LOST_LINES.search(line) else None
+    at = _time(match["time"], now, zone)
+    if at is None:
         return None
     daemon = match["tag"].rpartition("/")[2]
     if daemon in ("master", "postfix-script"):

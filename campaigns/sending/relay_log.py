@@ -189,10 +189,11 @@ def settle_doubts(key: str) -> int:
 
 def _settle_proven(key: str) -> int:
     total = 0
-    while pairs := _rows(_PROVEN, {"relay": key}):
-        traces = RelayTrace.objects.in_bulk([trace for _, trace in pairs])
+    while pairs := dict(_rows(_PROVEN, {"relay": key})):
+        traces = RelayTrace.objects.in_bulk(pairs.values())
         with transaction.atomic():
-            done = [pk for pk, trace in pairs if settle(pk, _accepted(pk, traces[trace]))]
+            _lock_deliveries(pairs)
+            done = [pk for pk in sorted(pairs) if settle(pk, _accepted(pk, traces[pairs[pk]]))]
             _audit("delivery.settled_from_log", key, done, "The relay's log shows that it took the message")
         total += len(done)
         if len(pairs) < BATCH or not done:
@@ -238,6 +239,7 @@ def _say_absent(key: str, start: datetime, until: datetime) -> None:
     said = f"{ABSENT}, which was read without a gap from {start:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S} UTC"
     while rows := _rows(_ABSENT, values):
         with transaction.atomic():
+            _lock_deliveries(pk for (pk,) in rows)
             done = [pk for (pk,) in rows if _add_evidence(pk, said)]
             _audit("delivery.not_in_log", key, done, said)
         if len(rows) < BATCH or not done:
@@ -245,11 +247,10 @@ def _say_absent(key: str, start: datetime, until: datetime) -> None:
 
 
 def _add_evidence(delivery_id: int, text: str) -> bool:
-    """Append what is known to a delivery that stays in doubt."""
-    Delivery.objects.select_for_update().only("pk").get(pk=delivery_id)
+    """Append what is known to a delivery that stays in doubt; the caller has locked it."""
     last = Outcome.objects.filter(delivery_id=delivery_id).order_by("-pk").first()
-    if last is None or last.state != State.IN_DOUBT:
-        return False
+    if last is None or last.state != State.IN_DOUBT or last.reply.startswith(ABSENT):
+        return False  # another worker was here
     values = {name: getattr(last, name) for name in ("delivery_id", "campaign_id", "attempt", "state", "relay", "host")}
     reply = f"{text}. Before: {last.reply}"[:300]
     copy_in([Result(organization_id=0, at=clock.now(), first_at=last.at, reply=reply, **values)])
@@ -273,16 +274,20 @@ def reconcile(key: str) -> int:
 
 
 def _write_forgotten(key: str, rows: Sequence[tuple[int, int, int]]) -> int:
+    """Write what the rows (trace, delivery, chunk) prove, but for what a lane holds or has written meanwhile."""
     traces = RelayTrace.objects.in_bulk([trace for trace, _, _ in rows])
-    ids = sorted(delivery for _, delivery, _ in rows)
-    with transaction.atomic():
-        _lock("SELECT id FROM campaigns_chunk WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [c for _, _, c in rows])
-        _lock("SELECT id FROM campaigns_delivery WHERE id = ANY(%s) ORDER BY id FOR UPDATE", ids)
-        still = {delivery for _, delivery, _ in _rows(_FORGOTTEN, {"relay": key})}  # a lane may have been at it
+    ids = [delivery for _, delivery, _ in rows]
+    with transaction.atomic():  # locks in the order of a lane that writes: chunks, retries, deliveries, tallies
+        _lock(
+            "SELECT 1 FROM campaigns_chunk WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [chunk for _, _, chunk in rows]
+        )
+        waiting = Retry.objects.select_for_update().filter(delivery_id__in=ids, lease_until=None).order_by("pk")
+        retries = {retry.delivery_id: retry for retry in waiting}
+        _lock_deliveries(ids)
         leased = set(
             Retry.objects.filter(delivery_id__in=ids).exclude(lease_until=None).values_list("delivery", flat=True)
         )
-        retries = {retry.delivery_id: retry for retry in Retry.objects.select_for_update().filter(delivery_id__in=ids)}
+        still = {delivery for _, delivery, _ in _rows(_FORGOTTEN, {"relay": key})}
         results = [
             _remembered(_accepted(delivery, traces[trace]), retries.get(delivery))
             for trace, delivery, _ in rows
@@ -335,6 +340,11 @@ def _rows(statement: str, values: dict[str, Any]) -> list[Any]:
         return cursor.fetchall()
 
 
-def _lock(statement: str, ids: Sequence[int]) -> None:
+def _lock(statement: str, ids: Iterable[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, [list(ids)])
+
+
+def _lock_deliveries(ids: Iterable[int]) -> None:
+    """Lock these deliveries, all before any tally and by number, as lanes do: nobody waits in a circle."""
+    _lock("SELECT 1 FROM campaigns_delivery WHERE id = ANY(%s) ORDER BY id FOR UPDATE", ids)
