@@ -5,7 +5,7 @@ PYTHON ?= python3
 # -E: a PYTHONPATH or PYTHONHOME of the caller is for another project.
 LOCAL = @$(PYTHON) -E -m sendserver.local
 
-.PHONY: run reset test check manage mutants torture bench bench-full
+.PHONY: run reset test check manage mutants torture postfix-pair bench bench-full
 
 run:
 	$(LOCAL) run
@@ -34,3 +34,7 @@ bench-full:
 # SEEDS=n rounds a fault, FAULTS=1,6,21 for some faults only.
 torture:
 	$(LOCAL) torture
+
+# Needs root. PEOPLE=n, RATE=messages a second and relay, AWAY=seconds that one of them is dead.
+postfix-pair:
+	$(LOCAL) postfix-pair

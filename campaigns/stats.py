@@ -15,8 +15,9 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Sum
 
-from campaigns.models import Campaign, CampaignState, ClickCount, Event, EventKind, Outcome, Tally
+from campaigns.models import Campaign, CampaignState, ClickCount, Delivery, Event, EventKind, Outcome, RelayTrace, Tally
 from campaigns.providers import PROVIDERS, name_of, provider_of
+from campaigns.sending import relay_log
 from compliance import policy
 from sendserver.lib import clock
 
@@ -241,6 +242,20 @@ def minutes(campaign: Campaign) -> tuple[list[str], dict[str, list[int]]]:
 def is_small(campaign: Campaign) -> bool:
     """Tell whether figures that read every delivery are cheap enough for a page."""
     return campaign.mailable_count <= READ_ALL
+
+
+def taken_by_receivers(campaign: Campaign) -> int | None:
+    """Return to how many people's servers our relays' logs show the message delivered; None where that is not known.
+
+    Only from log lines; a relay's log is kept for KEPT_DAYS, and what is older is not counted down.
+    """
+    planned = campaign.planned_at
+    if planned is None or not is_small(campaign) or clock.now() - planned > timedelta(days=relay_log.KEPT_DAYS):
+        return None
+    since = planned - timedelta(seconds=relay_log.SLACK_SECONDS)
+    own = Delivery.objects.filter(campaign=campaign).values("pk")
+    traces = RelayTrace.objects.filter(status="sent", taken_at__gte=since, delivery_id__in=own)
+    return traces.values("delivery_id").distinct().count() or None
 
 
 def verdict(campaign: Campaign, reached: int, sent: int, back: Reactions) -> tuple[str, str, str]:

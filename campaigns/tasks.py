@@ -10,7 +10,7 @@ from celery.worker import state as worker
 
 from campaigns import planning
 from campaigns.inbound import process
-from campaigns.sending import deliver, poke, relays, sweep
+from campaigns.sending import deliver, poke, relay_log, relays, sweep
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,12 @@ def start_due() -> None:
 def sweep_campaigns() -> None:
     """End what has ended."""
     sweep.sweep()
+
+
+@shared_task(name="campaigns.read_relay_logs")
+def read_relay_logs() -> None:
+    """Read on in the relays' logs and use what they say."""
+    relay_log.read_logs()
 
 
 @shared_task(name="campaigns.process_inbound")

@@ -212,6 +212,8 @@ RELAYS = {
 EMAIL_BACKEND = "campaigns.sending.system.SystemMailBackend"
 DEFAULT_FROM_EMAIL = PLATFORM.notice_from
 SERVER_EMAIL = PLATFORM.notice_from
+# A host whose mail the relays bring back to our inbound door: the header-fidelity self-test. Empty: not tested.
+RELAY_SELF_TEST = env.str("RELAY_SELF_TEST", default="").lower()
 INBOUND_LISTEN = env.str("INBOUND_LISTEN", default="127.0.0.1:2525")
 DNS_SERVERS = env.list("DNS_SERVERS", default=["1.1.1.1:53", "9.9.9.9:53"])
 ONCALL_EMAIL = env.str("ONCALL_EMAIL", default=PLATFORM.help_email)

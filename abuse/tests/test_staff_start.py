@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from django.core.cache import cache
@@ -16,6 +17,7 @@ from abuse.tests import make
 from accounts.models import AuditEntry, Organization
 from campaigns import brakes
 from campaigns.models import Brake, Outcome, RelayState, Retry, SetAside, Tally
+from campaigns.sending import relay_log, relays
 from compliance.models import Suppression
 from compliance.suppression import is_suppressed, suppress
 from sendserver.lib.addresses import AddressKey
@@ -75,6 +77,52 @@ def test_relays_pause_and_resume_with_a_reason(ruth: Persona) -> None:
     assert RelayState.objects.get(key="relay-1").paused_at is None
     assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == ["relay.paused", "relay.resumed"]
     assert ruth.client.post(reverse("admin:staff_relay_pause", args=["relay-3"]), {"reason": "x"}).status_code == 404
+
+
+def test_a_relay_is_drained_with_a_reason(ruth: Persona) -> None:
+    drain = reverse("admin:staff_relay_drain", args=["relay-1"])
+    ruth.client.post(drain, {"reason": " "})
+    assert not RelayState.objects.filter(paused_at__isnull=False).exists()
+    ruth.client.post(reverse("admin:staff_relay_pause", args=["relay-1"]), {"reason": "Their wish"})
+    ruth.client.post(drain, {"reason": "For long"})
+    state = RelayState.objects.get(key="relay-1")
+    assert (state.drains, state.paused_by, state.paused_reason) == (True, ruth.user, "For long")
+    page = ruth.client.get(reverse("admin:staff_relays")).content.decode()
+    assert "Draining" in page
+    assert "Drain relay-1" not in page
+    ruth.client.post(reverse("admin:staff_relay_resume", args=["relay-1"]), {"reason": "Done"})
+    state.refresh_from_db()
+    assert (state.drains, state.paused_at) == (False, None)
+    actions = list(AuditEntry.objects.order_by("pk").values_list("action", flat=True))
+    assert actions == ["relay.paused", "relay.drained", "relay.resumed"]
+
+
+def test_the_panel_tells_of_self_test_and_log(ruth: Persona, settings, tmp_path) -> None:
+    settings.RELAY_SELF_TEST = "loop.sendserver.example"
+    log = tmp_path / "mail.log"
+    settings.RELAYS = {**settings.RELAYS, "relay-1": replace(settings.RELAYS["relay-1"], log_file=str(log))}
+    page = ruth.client.get(reverse("admin:staff_relays_now")).content.decode()
+    assert "none came home yet" in page
+    relays.report_probe("relay-1", fault="Subject was changed")
+    relay_log.read_logs()
+    page = ruth.client.get(reverse("admin:staff_relays_now")).content.decode()
+    assert "Subject was changed" in page
+    assert "No campaigns: self-test failed" in page
+    assert "cannot be read" in page
+
+
+def test_a_restored_database_waits_until_the_logs_are_read(ruth: Persona, settings, tmp_path) -> None:
+    log = tmp_path / "mail.log"
+    settings.RELAYS = {**settings.RELAYS, "relay-1": replace(settings.RELAYS["relay-1"], log_file=str(log))}
+    brake = brakes.set_brake(Brake.Kind.EPOCH, "restored")
+    lift = reverse("admin:staff_brake_lift", args=[brake.pk])
+    answer = ruth.client.post(lift, {"reason": "looked"}, follow=True).content.decode()
+    assert "not read up to now" in answer
+    log.write_text("Nov 23 10:00:00 out1 postfix/qmgr[1]: A1B2C3D4: removed\n")
+    relay_log.read_logs()
+    ruth.client.post(lift, {"reason": "looked"})
+    brake.refresh_from_db()
+    assert brake.lifted_at is not None
 
 
 def test_panel_alone(ruth: Persona) -> None:

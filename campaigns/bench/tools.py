@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,15 +43,15 @@ class Tools:
         return {"LD_LIBRARY_PATH": ":".join(map(str, folders)), "PATH": os.defpath, "LC_ALL": "C"}
 
 
-def fetch(cache: Path) -> Tools:
-    """Return the programs, from `cache` when they are there already; raises ToolsMissingError."""
-    root = cache / "postfix"
+def fetch(cache: Path, packages: Sequence[str] = PACKAGES, *, name: str = "postfix") -> Tools:
+    """Return the programs, from the folder `name` in `cache` when they are there; raises ToolsMissingError."""
+    root = cache / name
     if not root.exists():
         draft = cache / f"draft-{os.getpid()}"
         shutil.rmtree(draft, ignore_errors=True)
         (draft / "packages").mkdir(parents=True)
         try:
-            _unpack(draft)
+            _unpack(draft, packages)
             draft.rename(root)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -60,9 +60,9 @@ def fetch(cache: Path) -> Tools:
     return tools
 
 
-def _unpack(draft: Path) -> None:
+def _unpack(draft: Path, names: Sequence[str]) -> None:
     packages = draft / "packages"
-    _run(["apt-get", "download", *PACKAGES], packages)
+    _run(["apt-get", "download", *names], packages)
     found = sorted(packages.glob("*.deb"))
     for package in found:
         _run(["dpkg-deb", "-x", str(package), str(draft)], packages)

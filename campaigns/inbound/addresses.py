@@ -28,14 +28,16 @@ class Kind(StrEnum):
     NOTICE = "notice"  # bounces and replies to our own mail
     ABUSE = "abuse"
     HELP = "help"
+    PROBE = "probe"  # a relay's self-test comes home
 
 
 @dataclass(frozen=True)
 class Ours:
-    """An address of ours, understood; `delivery_id` for those that carry a token."""
+    """An address of ours, understood; `delivery_id` for those that carry a token, `probe_id` for a self-test's."""
 
     kind: Kind
     delivery_id: int | None = None
+    probe_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,25 @@ def read(address: str) -> Ours | None:
         if fixed is not None:
             return fixed
     prefix, _, token = local.partition(".")
+    if prefix == "p":
+        return _probe(token, host)
     kind = {"b": Kind.BOUNCE, "u": Kind.UNSUBSCRIBE}.get(prefix)
     if kind is None or (kind is Kind.UNSUBSCRIBE and host != settings.PLATFORM.unsubscribe_domain):
         return None
     delivery_id = open_token(Purpose.DELIVERY, token)
     return None if delivery_id is None else Ours(kind, delivery_id)
+
+
+def probe_address(probe_id: int) -> str:
+    """Return the address by which a self-test comes home."""
+    return f"p.{seal(Purpose.PROBE, probe_id)}@{settings.RELAY_SELF_TEST}"
+
+
+def _probe(token: str, host: str) -> Ours | None:
+    if not settings.RELAY_SELF_TEST or host != settings.RELAY_SELF_TEST:
+        return None
+    probe_id = open_token(Purpose.PROBE, token)
+    return None if probe_id is None else Ours(Kind.PROBE, probe_id=probe_id)
 
 
 def find_delivery(text: str) -> int | None:

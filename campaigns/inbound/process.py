@@ -17,6 +17,7 @@ from campaigns.inbound import addresses
 from campaigns.inbound.addresses import Ours
 from campaigns.inbound.reading import Kind, Reading, read
 from campaigns.models import Delivery, EventKind, InboundMail, Outcome
+from campaigns.sending import selftest
 from compliance import policy
 from sendserver.lib import clock
 
@@ -58,6 +59,9 @@ def process(mail: InboundMail) -> None:
         return
     if ours.kind in (addresses.Kind.ABUSE, addresses.Kind.HELP, addresses.Kind.NOTICE):
         mail.kind = ours.kind
+        return
+    if ours.kind is addresses.Kind.PROBE:
+        mail.kind, mail.note = "probe", selftest.came_home(ours.probe_id or 0, bytes(mail.raw))[:300]
         return
     reading = read(bytes(mail.raw))
     mail.kind = reading.kind

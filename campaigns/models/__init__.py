@@ -2,12 +2,14 @@
 
 from campaigns.models.composing import Campaign, CampaignState, ClickCount, Link, Snapshot
 from campaigns.models.events import Event, EventKind, InboundMail
+from campaigns.models.relay_log import RelayLog, RelayTrace
 from campaigns.models.sending import (
     Brake,
     Chunk,
     Delivery,
     Outcome,
     Pace,
+    RelayProbe,
     RelayState,
     Retry,
     SetAside,
@@ -30,7 +32,10 @@ __all__ = [
     "Link",
     "Outcome",
     "Pace",
+    "RelayLog",
+    "RelayProbe",
     "RelayState",
+    "RelayTrace",
     "Retry",
     "SetAside",
     "Snapshot",

@@ -225,9 +225,29 @@ class RelayState(models.Model):
     paused_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     paused_at = models.DateTimeField(null=True)
     paused_reason = models.CharField(max_length=200, blank=True)
+    drains = models.BooleanField(default=False)  # while paused: the other relay takes its work
+    probe_ok = models.BooleanField(null=True)  # the last self-test; None before the first came home
+    probe_at = models.DateTimeField(null=True)
+    probe_detail = models.CharField(max_length=300, blank=True)
 
     def __str__(self) -> str:
         return self.key
+
+
+class RelayProbe(models.Model):
+    """A message that went through a relay to come home: what was sent, and what was wrong with what came."""
+
+    relay = models.CharField(max_length=8)
+    message = models.BinaryField()
+    sent_at = models.DateTimeField()
+    judged_at = models.DateTimeField(null=True)
+    fault = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["relay", "-id"], name="probe_by_relay")]
+
+    def __str__(self) -> str:
+        return f"probe of {self.relay} at {self.sent_at:%Y-%m-%d %H:%M:%S}"
 
 
 class SystemMail(models.Model):

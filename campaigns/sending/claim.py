@@ -164,9 +164,9 @@ BOTH: Final = (RETRY, CHUNK)
 
 
 def served_relays(relay_key: str) -> list[str]:
-    """Return whose chunks this lane takes: its own, and the other's while that one cannot be used."""
+    """Return whose chunks this lane takes: its own, and the other's while that one cannot be used or is drained."""
     other = relays.other(relay_key)
-    return [relay_key] if relays.is_open(other) else [relay_key, other]
+    return [relay_key, other] if relays.hands_over(other) else [relay_key]
 
 
 def claim_chunk(relay_key: str, owner: Owner, without: Without) -> Claim | None:
@@ -186,6 +186,8 @@ def claim_next(
 
     Organizations whose allowance is used up are added to `without`.
     """
+    if relays.is_gated(relay_key):
+        return None
     served = served_relays(relay_key)
     while True:
         known, paced = without.size, without.paced_now()

@@ -17,7 +17,7 @@ import uvloop
 from django.conf import settings
 
 from campaigns.bounces import BLOCKS
-from campaigns.sending import epoch, relays, retry
+from campaigns.sending import care, epoch, relays, retry
 from campaigns.sending.attempt import Ready, Told, finish, of_answer, of_error
 from campaigns.sending.claim import Item
 from campaigns.sending.journal import Journal
@@ -57,11 +57,12 @@ def run_lane(relay_key: str, *, should_end: Callable[[], bool] = lambda: False) 
     try:
         epoch.check()
         recover(relay_key, owner)
-        if not relays.is_open(relay_key):
+        if not relays.is_open(relay_key) or not care.is_ready(relay_key):
             return Report()
         lane = Lane(relay_key, owner, lock, should_end)
         with lane.writer.limit, rare_collections():
-            return uvloop.run(lane.run())
+            report = uvloop.run(lane.run())
+        return care.look_behind(relay_key, report)
     finally:
         lock.release()
 

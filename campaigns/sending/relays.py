@@ -38,8 +38,7 @@ def state(key: str) -> RelayState:
 def is_open(key: str) -> bool:
     """Tell whether relay `key` may be used now: not paused by staff, breaker closed."""
     row = state(key)
-    waiting = row.open_until is not None and row.open_until > timezone.now()
-    return row.paused_at is None and not waiting
+    return row.paused_at is None and not _is_broken(row)
 
 
 def report_ok(key: str) -> None:
@@ -62,17 +61,57 @@ def report_failure(key: str, error: str, *, seconds: int = BREAKER_SECONDS) -> N
     )
 
 
-def pause(key: str, *, actor: object, reason: str) -> bool:
-    """Stop using relay `key` by order of staff; False if it was paused already. The caller writes the audit row."""
+def hold(key: str, *, actor: object, reason: str, drain: bool) -> bool:
+    """Give relay `key` no new work by order of staff; what is on the wire finishes. The caller writes the audit row.
+
+    With `drain` the other relay takes its work, without it waits. False if that was so already.
+    """
     state(key)
-    waiting = RelayState.objects.filter(key=key, paused_at=None)
-    return waiting.update(paused_by=actor, paused_at=timezone.now(), paused_reason=reason[:200]) == 1
+    rows = RelayState.objects.filter(key=key).exclude(paused_at__isnull=False, drains=drain)
+    changed = rows.update(paused_by=actor, paused_at=timezone.now(), paused_reason=reason[:200], drains=drain)
+    return changed == 1
 
 
 def resume(key: str) -> bool:
-    """Use relay `key` again; False if it was not paused."""
-    paused = RelayState.objects.filter(key=key).exclude(paused_at=None)
-    return paused.update(paused_by=None, paused_at=None, paused_reason="", open_until=None, healthy=F("healthy")) == 1
+    """Use relay `key` again; False if it was not held."""
+    held = RelayState.objects.filter(key=key).exclude(paused_at=None)
+    changed = held.update(
+        paused_by=None, paused_at=None, paused_reason="", drains=False, open_until=None, healthy=F("healthy")
+    )
+    return changed == 1
+
+
+def is_held(key: str) -> bool:
+    """Tell whether staff have paused or drain relay `key`."""
+    return RelayState.objects.filter(key=key).exclude(paused_at=None).exists()
+
+
+def is_gated(key: str) -> bool:
+    """Tell whether relay `key` gets no campaign because its self-test has not passed; never where none is set up."""
+    return bool(settings.RELAY_SELF_TEST) and _has_not_passed(state(key))
+
+
+def hands_over(key: str) -> bool:
+    """Tell whether the other lane takes the work of relay `key`: it cannot be used, and staff have not said wait."""
+    row = state(key)
+    if row.paused_at is not None:
+        return row.drains
+    return _is_broken(row) or (bool(settings.RELAY_SELF_TEST) and _has_not_passed(row))
+
+
+def _is_broken(row: RelayState) -> bool:
+    return row.open_until is not None and row.open_until > timezone.now()
+
+
+def _has_not_passed(row: RelayState) -> bool:
+    return row.probe_ok is not True
+
+
+def report_probe(key: str, *, fault: str) -> None:
+    """Write down what came of a self-test; "" is a pass."""
+    state(key)
+    words = fault[:300] or "Came home as it was sent, every signature holds"
+    RelayState.objects.filter(key=key).update(probe_ok=not fault, probe_at=timezone.now(), probe_detail=words)
 
 
 def problems() -> list[str]:

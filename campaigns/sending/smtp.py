@@ -186,6 +186,10 @@ class SmtpConnection:
             raise self._dead(Phase.DOT, f"{reply.code} behind the dot means nothing")
         return self._answered(Phase.DOT, reply)
 
+    async def noop(self) -> None:
+        """Ask whether the relay still answers; raises WireError."""
+        self._require(Phase.RESET, await self._command(Phase.RESET, "NOOP"), 250)
+
     async def close(self) -> None:
         """Say QUIT and hang up; never fails."""
         wire, self._wire = self._wire, None

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from django.conf import settings
 
-from campaigns.sending import aside, later, tokens
+from campaigns.sending import aside, later, relays, tokens
 from campaigns.sending import claim as claims
 from campaigns.sending.claim import Item, Share, Without
 from campaigns.sending.outcomes import State, result_of
@@ -174,6 +174,8 @@ class Supply:
 
     async def stop_forbidden(self) -> None:
         """Put back what may not be sent any more: state, standing or a brake has changed."""
+        if await self.lane.db(relays.is_held, self.lane.key):
+            self.lane.ending = True
         held = {campaign for one in self.held for campaign in one.claim.campaigns}
         self.stopped = held - await self.lane.db(claims.still_sendable, held)
         for one in list(self.held):

@@ -64,6 +64,7 @@ def _figures(campaign: Campaign) -> dict[str, Any]:
     return {
         "p": done,
         "back": back,
+        "taken": stats.taken_by_receivers(campaign),
         "sent": sent,
         "reached": reached,
         "verdict": {"kind": kind, "headline": headline, "sentence": sentence},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 Tls = Literal["none", "starttls", "implicit"]
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -26,6 +27,7 @@ class RelayConfig:
     rate: float  # messages a second, 0 for no limit
     log_file: str  # Postfix log for resolving doubt, empty when not readable
     addresses: tuple[str, ...] = ()  # public IP addresses it sends from, printed for postmasters
+    log_zone: str = "UTC"  # of the times in its log, where they name none
 
     @property
     def key(self) -> str:
@@ -39,7 +41,7 @@ class RelayConfig:
 
     @classmethod
     def from_url(cls, number: int, url: str) -> RelayConfig:
-        """Parse `smtp[s]://user:password@host:port?name=&tls=&ca=&signs=on&rate=&log=&ips=a,b`."""
+        """Parse `smtp[s]://user:password@host:port?name=&tls=&ca=&signs=on&rate=&log=&logzone=&ips=a,b`."""
         parts = urlsplit(url)
         query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
         host = parts.hostname or "127.0.0.1"
@@ -47,6 +49,8 @@ class RelayConfig:
         tls = query.get("tls", default_tls)
         if tls not in ("none", "starttls", "implicit"):
             raise ValueError(f"relay {number}: tls={tls} is not one of none, starttls, implicit")
+        log_zone = query.get("logzone", "UTC")
+        ZoneInfo(log_zone)  # a name that is none raises
         return cls(
             number=number,
             name=query.get("name", host),
@@ -60,4 +64,5 @@ class RelayConfig:
             rate=float(query.get("rate", "0")),
             log_file=query.get("log", ""),
             addresses=tuple(ip for ip in query.get("ips", "").split(",") if ip),
+            log_zone=log_zone,
         )

@@ -34,6 +34,7 @@ class Purpose:
     INVITATION = "invitation"
     CASE = "case"  # status page of a report
     CONFIRM = "confirm"
+    PROBE = "probe"  # the message by which a relay is tested
     CONTACT = "contact"  # links mailed on request
 
 

@@ -24,6 +24,7 @@ usage: python3 -m sendserver.local COMMAND
   check    lint, format, types, floors, migrations, deployment settings
   mutants  plant the named faults one by one and see that a test catches each
   torture  the fault table of sending against real processes      (SEEDS=n, FAULTS=1,6,21)
+  postfix-pair  a campaign through two real Postfix instances; root    (PEOPLE=n, RATE=n, AWAY=seconds)
   bench    measure how fast the lanes send; --full for all of it (docs/benchmarks.md)
   manage   run a management command in the environment of the portal
 """
@@ -180,6 +181,16 @@ def torture(settings: Config, arguments: list[str]) -> int:
     return _call([str(settings.python), "-m", "sendserver.testing.torture"], settings)
 
 
+def postfix_pair(settings: Config, arguments: list[str]) -> int:
+    """Send a campaign through two real Postfix instances of its own, one of which dies for a minute."""
+    _refuse_arguments("postfix-pair", arguments)
+    config.prepare_var(settings)
+    enter_environment(settings, "postfix-pair", arguments, for_tests=True)
+    cache = settings.var / "bench-tools"
+    cache.mkdir(exist_ok=True)
+    return _call([str(settings.python), "-m", "sendserver.testing.postfix", str(cache)], settings)
+
+
 def manage(settings: Config, arguments: list[str]) -> int:
     """Run a management command as the running portal would; without one, with the keys alone."""
     config.prepare_var(settings)
@@ -219,5 +230,6 @@ COMMANDS: dict[str, Callable[[Config, list[str]], int]] = {
     "manage": manage,
     "mutants": mutants,
     "torture": torture,
+    "postfix-pair": postfix_pair,
     "bench": bench,
 }

@@ -1,6 +1,7 @@
-"""The two local relays: `python -m sendserver.local.relay`. They keep every message and pass none on.
+"""The two local relays: `python -m sendserver.local.relay`. They keep every message and pass on the self-test's alone.
 
-Reads RELAY_1_URL, RELAY_2_URL and VAR_DIR. Both live in one process with one loop; they share nothing but the folder.
+Reads RELAY_1_URL, RELAY_2_URL, VAR_DIR, and for the self-test RELAY_SELF_TEST and INBOUND_LISTEN. Both live in one
+process with one loop; they share nothing but the folder.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import os
 import re
 import signal
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +18,7 @@ from email.utils import format_datetime
 from pathlib import Path
 
 from sendserver.lib.relays import RelayConfig
+from sendserver.local.loopback import Loopback
 from sendserver.local.mailstore import LogLine, Store
 from sendserver.local.manners import manner_of
 from sendserver.local.smtpd import Conversation, Envelope
@@ -30,12 +33,17 @@ class Relay:
     """One relay: judges recipients by their manners, keeps messages, writes the log."""
 
     def __init__(
-        self, config: RelayConfig, var: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        config: RelayConfig,
+        var: Path,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        loopback: Loopback | None = None,
     ) -> None:
         self.config = config
         self.name = config.name
         self.store = Store(var, config.key)
         self.clock = clock
+        self.loopback = loopback
         self.deferred: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def judge(self, envelope: Envelope, rcpt: str) -> str:
@@ -62,6 +70,9 @@ class Relay:
         """Keep the message as its receiver gets it and return the reply with the queue id."""
         queue_id = self.store.next_id()
         reply = f"250 2.0.0 Ok: queued as {queue_id}"
+        if self.loopback and all(map(self.loopback.takes, envelope.recipients)):
+            self._pass_on(self.loopback, envelope, self._trace(envelope, queue_id) + message)
+            return reply
         try:
             self.store.keep(queue_id, self._trace(envelope, queue_id) + message)
         except OSError:
@@ -69,6 +80,12 @@ class Relay:
         for rcpt in envelope.recipients:
             self._log(envelope, rcpt, queue_id, message, reply)
         return reply
+
+    def _pass_on(self, loopback: Loopback, envelope: Envelope, message: bytes) -> None:
+        """Hand mail on from a thread, so that the conversations go on meanwhile."""
+        for rcpt in envelope.recipients:
+            args = (envelope.mail_from, rcpt, message)
+            threading.Thread(target=loopback.pass_on, args=args, daemon=True).start()
 
     def _trace(self, envelope: Envelope, queue_id: str) -> bytes:
         """Return what a receiver finds above the message: RFC 5321 section 4.4."""
@@ -133,7 +150,9 @@ async def _run(relays: list[Relay]) -> None:
 def from_environment() -> list[Relay]:
     """Return both relays as the environment describes them. Raises KeyError for a missing variable."""
     var = Path(os.environ["VAR_DIR"])
-    return [Relay(RelayConfig.from_url(number, os.environ[f"RELAY_{number}_URL"]), var) for number in (1, 2)]
+    loopback = Loopback.from_environment(dict(os.environ))
+    configs = [RelayConfig.from_url(number, os.environ[f"RELAY_{number}_URL"]) for number in (1, 2)]
+    return [Relay(config, var, loopback=loopback) for config in configs]
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST, require_safe
 
 from campaigns.models import Delivery, Event
-from sendserver.lib import clock
+from sendserver.lib import clock, dkim_check
 from sendserver.lib.tokens import Purpose, open_token
 from sendserver.lib.words import typed
-from sendserver.local import dkim_check, mailstore, manners, names, outbox, publishing, recipients
+from sendserver.local import mailstore, manners, names, outbox, publishing, recipients
 from sendserver.local.mailstore import LogLine
 from sendserver.local.outbox import Opened, Query
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # at run time it needs packages that may not be installed yet
 
 RELAYS = ("RELAY_1_URL", "RELAY_2_URL")
 RELAY_NAMES = ("out1.sendserver.example", "out2.sendserver.example")
+SELF_TEST = "loop.sendserver.example"  # what the local relays bring back to the inbound door
 # Who runs the local world: invented, so that about, privacy and footers show what an operator fills in.
 OPERATOR = {
     "PLATFORM_LEGAL_NAME": "Agency Sendserver Ltd.",
@@ -82,6 +83,7 @@ def environment(config: Config, services: "Services", local: LocalPorts) -> dict
         for name, host, port in zip(RELAYS, RELAY_NAMES, local.relays, strict=True):
             made[name] = f"smtp://127.0.0.1:{port}?name={host}"
         made.update(OPERATOR)
+        made["RELAY_SELF_TEST"] = SELF_TEST
         made["DNS_SERVERS"] = ",".join(f"127.0.0.1:{port}" for port in local.dns)
     chosen = {name: given.get(name) or value for name, value in made.items() if given.get(name) or value}
     switches = {"LOCAL_WORLD": "on" if is_local(given) else "off", "DEBUG": "off"}
@@ -122,7 +124,8 @@ class World:
 
     def demo(self) -> Spec:
         """Return what loads the demo story once."""
-        return self.python("demo", "manage.py", "demo_story")
+        spec = self.python("demo", "manage.py", "demo_story")
+        return replace(spec, env={**spec.env, "RELAY_SELF_TEST": ""})  # it sends before the door is open
 
     def surroundings(self) -> Stage:
         """Return the local world that must answer before the demo story is told: names and relays."""

@@ -20,8 +20,19 @@ from accounts import audit
 from accounts.models import User
 from campaigns import brakes
 from campaigns.errors import CampaignError
-from campaigns.models import Brake, Chunk, Delivery, Outcome, RelayState, Retry, SetAside, SystemMail, Tally
-from campaigns.sending import aside, poke, resolve
+from campaigns.models import (
+    Brake,
+    Chunk,
+    Delivery,
+    Outcome,
+    RelayLog,
+    RelayState,
+    Retry,
+    SetAside,
+    SystemMail,
+    Tally,
+)
+from campaigns.sending import aside, poke, relay_log, resolve
 from campaigns.sending import relays as sending
 from sendserver.lib import clock
 from sendserver.lib.addresses import masked
@@ -30,6 +41,7 @@ from sendserver.lib.words import typed
 LAST: Final = 5000  # newest answers that pace and refusals are counted from
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 SHOWN: Final = 100
+WORDS: Final = {"relay.paused": "paused", "relay.drained": "being drained", "relay.resumed": "in use again"}
 
 
 def panel() -> dict[str, Any]:
@@ -65,17 +77,41 @@ def _relay(key: str, number: int, row: RelayState | None, pace: Counter[str], sl
             ("4xx, 1 h", f"{slow[key]:,}"),
             ("Our own mail", f"{own_mail.count():,} waiting"),
             ("Last good", f"{row.last_ok_at:%H:%M:%S}" if row and row.last_ok_at else "not yet"),
+            ("Its log", _log_words(key)),
+            ("Self-test", _probe_words(row)),
         ],
     }
+
+
+def _probe_words(row: RelayState | None) -> str:
+    """Return what came of the last self-test, in words."""
+    if not settings.RELAY_SELF_TEST:
+        return "not set up"
+    if row is None or row.probe_at is None:
+        return "none came home yet"
+    return f"{'passed' if row.probe_ok else 'failed'} {row.probe_at:%d %b %H:%M}. {row.probe_detail}"
+
+
+def _log_words(key: str) -> str:
+    """Return how far the relay's own log was read, in a few words."""
+    if not settings.RELAYS[key].log_file:
+        return "not read"
+    mark = RelayLog.objects.filter(key=key).first()
+    if mark is None or mark.read_to is None:
+        return mark.trouble if mark and mark.trouble else "nothing yet"
+    gap = f"; {mark.trouble}" if mark.trouble else ""
+    return f"read to {mark.read_to:%d %b %H:%M:%S}{gap}"
 
 
 def _status(row: RelayState | None, pace: int) -> tuple[str, str]:
     if row is None:
         return ("Not used yet", "")
     if row.paused_at:
-        return ("Paused", "warn")
+        return ("Draining", "warn") if row.drains else ("Paused", "warn")
     if row.open_until and row.open_until > clock.now():
         return (f"Silent: {row.last_error[:80]}", "bad")
+    if sending.is_gated(row.key):
+        return ("No campaigns: self-test failed" if row.probe_at else "Waiting for its self-test", "bad")
     return ("Sending", "ok") if pace else ("Ready", "ok")
 
 
@@ -115,8 +151,13 @@ def now(request: HttpRequest) -> HttpResponse:
 
 
 def pause(request: HttpRequest, key: str) -> HttpResponse:
-    """Pause a relay, with a reason."""
+    """Pause a relay, with a reason: its work waits."""
     return _switch(request, key, "relay.paused")
+
+
+def drain(request: HttpRequest, key: str) -> HttpResponse:
+    """Drain a relay, with a reason: the other one takes its work."""
+    return _switch(request, key, "relay.drained")
 
 
 def resume(request: HttpRequest, key: str) -> HttpResponse:
@@ -132,14 +173,19 @@ def _switch(request: HttpRequest, key: str, action: str) -> HttpResponse:
         messages.error(request, "Say why.")
         return redirect("admin:staff_relays")
     with transaction.atomic():
-        pausing = action == "relay.paused"
-        done = sending.pause(key, actor=_actor(request), reason=reason) if pausing else sending.resume(key)
+        done = _moved(request, key, action, reason)
         if done:
             audit.record(action, actor=_actor(request), subject=f"relay:{key}", reason=reason)
-            poke.poke_after_commit([key])
-    word = "paused" if pausing else "in use again"
+            poke.poke_after_commit(sending.KEYS)  # the other one may have to take over
+    word = WORDS[action]
     messages.success(request, f"{key} is {word}.") if done else messages.info(request, f"{key} was {word} already.")
     return redirect("admin:staff_relays")
+
+
+def _moved(request: HttpRequest, key: str, action: str, reason: str) -> bool:
+    if action == "relay.resumed":
+        return sending.resume(key)
+    return sending.hold(key, actor=_actor(request), reason=reason, drain=action == "relay.drained")
 
 
 def settle(request: HttpRequest, pk: int) -> HttpResponse:
@@ -179,6 +225,8 @@ def lift(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, "The customer paused this; only the customer resumes it.")
     elif not reason:
         messages.error(request, "Say why.")
+    elif brake.kind == Brake.Kind.EPOCH and not relay_log.is_caught_up(brake.set_at):
+        messages.error(request, "The relays' logs are not read up to now. Wait until they are: see above.")
     elif not brakes.lift(brake, actor=_actor(request), reason=reason):
         messages.info(request, "This brake was lifted already.")
     return redirect("admin:staff_relays")

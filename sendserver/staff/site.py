@@ -45,6 +45,7 @@ class StaffSite(AdminSite):
             path("relays/", self._page(require_safe(relays.page)), name="staff_relays"),
             path("relays/now/", self.admin_view(require_safe(relays.now)), name="staff_relays_now"),
             path("relays/<str:key>/pause/", self._act(relays.pause), name="staff_relay_pause"),
+            path("relays/<str:key>/drain/", self._act(relays.drain), name="staff_relay_drain"),
             path("relays/<str:key>/resume/", self._act(relays.resume), name="staff_relay_resume"),
             path("doubts/<int:pk>/settle/", self._act(relays.settle), name="staff_doubt_settle"),
             path("aside/<int:pk>/again/", self._act(relays.try_again), name="staff_aside_again"),

@@ -257,4 +257,32 @@ FAULTS: tuple[Fault, ...] = (
         "if False:",
         ("campaigns/tests/test_returning_pages.py",),
     ),
+    Fault(
+        "untested-relay-sends",
+        "campaigns/sending/relays.py",
+        "row.probe_ok is not True",
+        "row.probe_ok is False",
+        ("campaigns/tests/test_relay_care.py",),
+    ),
+    Fault(
+        "log-writes-for-a-lane-that-sends",
+        "campaigns/sending/relay_log.py",
+        "  AND ch.state <> 'leased' AND",
+        "  AND",
+        ("campaigns/tests/test_relay_log.py",),
+    ),
+    Fault(
+        "gap-in-a-log-proves-absence",
+        "campaigns/sending/relay_log.py",
+        "mark.covered_from, mark.trouble = None,",
+        "mark.trouble =",
+        ("campaigns/tests/test_relay_log.py",),
+    ),
+    Fault(
+        "line-within-a-line-is-taken",
+        "campaigns/sending/postfix_log.py",
+        "_LINE.fullmatch(line)",
+        "_LINE.search(line)",
+        ("campaigns/tests/test_postfix_log.py",),
+    ),
 )

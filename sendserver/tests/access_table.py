@@ -170,6 +170,7 @@ abuse_case_open                       405 405  302 302
 staff_relays                          200 200  405 405
 staff_relays_now                      200 200  405 405
 staff_relay_pause                     405 405  302 302
+staff_relay_drain                     405 405  302 302
 staff_relay_resume                    405 405  302 302
 staff_doubt_settle                    405 405  302 302
 staff_aside_again                     405 405  404 404

@@ -112,6 +112,7 @@ STAFF_ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
     "admin:compliance_importjob_decide": lambda world: {"pk": world.done.pk},
     "admin:abuse_appeal_decide": lambda world: {"pk": 1},
     "admin:staff_relay_pause": lambda world: {"key": "relay-1"},
+    "admin:staff_relay_drain": lambda world: {"key": "relay-1"},
     "admin:staff_relay_resume": lambda world: {"key": "relay-1"},
     "admin:staff_doubt_settle": lambda world: {"pk": world.complaint.delivery_id or 0},
     "admin:staff_aside_again": lambda world: {"pk": 0},  # nothing is set aside

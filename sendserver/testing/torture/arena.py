@@ -20,7 +20,7 @@ from django.db import connections
 
 from accounts.models import Organization
 from campaigns.models import Campaign, CampaignState, Chunk
-from campaigns.sending import sweep
+from campaigns.sending import relay_log, sweep
 from campaigns.sending.poke import poke
 from campaigns.tests.lanes import planned
 from sendserver.lib.relays import RelayConfig
@@ -143,6 +143,20 @@ class Arena:
         settings.SENDING = dict(self.sending)
         settings.JOURNAL_DIR = self.folder / "journal"
 
+    def keep_logs(self, seed: int) -> None:
+        """Let both relays write logs which the product may read."""
+        self.urls = tuple(  # type: ignore[assignment]
+            relay.keep_log(self.folder / f"{relay.name}.log", first_is_queued=bool(seed % 2)) for relay in self.relays
+        )
+        relay_log.MARGIN_SECONDS = int(300 * self.scale.factor)  # type: ignore[misc]
+
+    def read_logs(self) -> None:
+        """Do what beat does: read on, with relays that live and say so."""
+        for relay in self.relays:
+            if relay.maillog:
+                relay.maillog.later(0)
+        self.asked(relay_log.read_logs)
+
     def all_over(self, key: str) -> None:
         """Give every chunk to one relay, where a fault needs its whole attention."""
         Chunk.objects.update(relay=key)
@@ -173,6 +187,10 @@ class Arena:
     def worker(self, queues: str, **changes: Any) -> Child:
         """Start a Celery worker."""
         return self._keep(Child(queues, child.worker, self.order(**changes), queues))
+
+    def door(self, listen: str) -> Child:
+        """Start the inbound door."""
+        return self._keep(Child("door", child.door, self.order(), listen))
 
     def beat(self, **changes: Any) -> Child:
         """Start Celery's beat."""

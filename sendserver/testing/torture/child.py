@@ -6,6 +6,7 @@ carries settings, and failpoints that strike inside this process: nothing of the
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import importlib
 import logging
@@ -25,6 +26,7 @@ from django.db import OperationalError, close_old_connections
 
 import sendserver.celery  # so that the forked processes have it
 from campaigns import planning
+from campaigns.inbound.door import serve
 from campaigns.sending import deliver, journal, mime, owners
 from sendserver.lib import clock
 from sendserver.lib.relays import RelayConfig
@@ -106,6 +108,12 @@ def worker(order: Order, queues: str) -> None:
     _prepare(order)
     words = ["worker", "-Q", queues, "-n", f"{queues.split(',', maxsplit=1)[0]}-{os.getpid()}@torture", "-l", "INFO"]
     sendserver.celery.app.worker_main([*words, "--pool", "solo", "--without-gossip", "--without-mingle"])
+
+
+def door(order: Order, listen: str) -> None:
+    """Be the inbound door."""
+    _prepare(order)
+    asyncio.run(serve(listen))
 
 
 def beat(order: Order, schedule: str) -> None:

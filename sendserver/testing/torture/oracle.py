@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+QUEUED = "killed, queued"  # the relay died with the message in its queue: taken, though nobody was told
 FINAL = frozenset({"accepted", "rejected", "in_doubt", "suppressed", "skipped", "cancelled", "render_failed"})
 
 
@@ -92,8 +93,8 @@ def judge(books: Books, log: Sequence[Seen], expected: Expected) -> Verdict:
 
 
 def is_taken(line: Seen) -> bool:
-    """Tell whether the relay answered the dot with 2xx."""
-    return line.phase == "dot" and line.reply.startswith("2")
+    """Tell whether the relay took the message: it answered the dot with 2xx, or died with it in its queue."""
+    return line.phase == "dot" and (line.reply.startswith("2") or line.reply == QUEUED)
 
 
 def is_handed_over(line: Seen) -> bool:

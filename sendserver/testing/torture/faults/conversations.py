@@ -8,10 +8,12 @@ from collections import Counter
 from django.db.models import Max
 
 from campaigns.models import Event, Outcome, RelayState, Retry
+from campaigns.sending import relay_log, resolve
 from compliance.models import Suppression
 from sendserver.testing.relay import Phase, close, hang, raw_bytes, reply
 from sendserver.testing.torture import books
 from sendserver.testing.torture.arena import PEOPLE, Arena, Told
+from sendserver.testing.torture.oracle import QUEUED
 from sendserver.testing.torture.relayside import dripping
 
 BEFORE_DOT = (Phase.CONNECT, Phase.EHLO, Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.BODY)
@@ -64,21 +66,44 @@ def both_away(here: Arena, told: Told, seed: int) -> Told:
 
 
 def dies_behind_the_dot(here: Arena, told: Told, seed: int) -> Told:
-    """Row 6: a relay dies between our dot and its 250."""
+    """Row 6: a relay dies between our dot and its 250; its log tells which messages it had taken, and which not."""
+    here.keep_logs(seed)
     here.plan(delay=0.1)
     here.lanes()
     here.until(lambda: here.relays[0].count(Phase.DOT) >= here.chance.randint(2, 20))
     here.until(lambda: any(one.recipient and one.raw for one in here.relays[0].sessions))
     here.relays[0].down()
     told.incidents = 1
-    told.hits = sum(line.reply == "killed" for line in here.relays[0].log)
+    told.hits = sum(line.reply.startswith("killed") for line in here.relays[0].log)
     time.sleep(0.5)
     here.relays[0].up()
     here.settle(told)
     told.claim(
         "in_doubt" in books.states_of(here.campaign).values(), "nothing is in doubt, though dots were unanswered"
     )
+    before = Outcome.objects.count()
+    _settled_by_the_log(here, told)
+    told.claim(Outcome.objects.count() > before, "the log settled nothing")
     return told
+
+
+def _settled_by_the_log(here: Arena, told: Told) -> None:
+    """See that what the relay had queued becomes accepted, and that of the rest the page says what the log shows."""
+
+    def is_settled() -> bool:
+        here.read_logs()
+        time.sleep(0.2)
+        doubts = [one.reply for one in resolve.in_doubt(here.campaign)]
+        return all(reply.startswith(relay_log.ABSENT) for reply in doubts)
+
+    told.claim(here.until(is_settled), "doubt is left of which the log says nothing")
+    states = books.states_of(here.campaign)
+    killed = {line.recipient: line.reply for line in here.relays[0].log if line.reply.startswith("killed")}
+    for who, fate in killed.items():
+        expected = "accepted" if fate == QUEUED else "in_doubt"
+        told.claim(states[who] == expected, f"{who} was {fate} and is {states[who]}, not {expected}")
+    unnamed = Outcome.objects.filter(reply__startswith="In the relay's log", queue_id="")
+    told.claim(not unnamed.exists(), "accepted by the log without a queue id")
 
 
 def going_down(here: Arena, told: Told, seed: int) -> Told:

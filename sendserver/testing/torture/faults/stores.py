@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import psycopg
 import redis
@@ -11,9 +12,12 @@ from django.conf import settings
 from django.db import connections
 from psycopg import sql
 
-from campaigns.models import Brake, Outcome
+from campaigns import brakes
+from campaigns.models import Brake, Chunk, Delivery, Outcome, Retry
+from campaigns.sending import relay_log, resolve
 from campaigns.sending.poke import poke
 from sendserver.testing import databases
+from sendserver.testing.personas import make_user
 from sendserver.testing.relay import Phase, ScriptedRelay, reply
 from sendserver.testing.torture import books
 from sendserver.testing.torture.arena import KEYS, PEOPLE, Arena, Told
@@ -119,6 +123,7 @@ def _close() -> None:
 
 def failed_over(here: Arena, told: Told, seed: int) -> Told:
     """Row 23: the database dies, a standby that lacks the last commits is promoted; the lanes live through it."""
+    here.keep_logs(seed)
     here.plan(300, delay=0.2)
     _close()
     here.machine.copy_standby()
@@ -132,12 +137,16 @@ def failed_over(here: Arena, told: Told, seed: int) -> Told:
 
 
 def restored(here: Arena, told: Told, seed: int) -> Told:
-    """Row 39: yesterday's backup is put in the database's place; nothing leaves before somebody has looked."""
+    """Row 39: a backup is put in the database's place; nothing leaves before the logs are read and somebody has looked.
+
+    Every other backup is younger than a slice: it was taken while lanes held chunks, and their journals are gone since.
+    """
+    here.keep_logs(seed)
     here.plan(300, delay=0.1)
     lanes = here.lanes()
-    here.until(lambda: here.taken > here.chance.randint(10, 40))
+    here.until(lambda: here.taken > here.chance.randint(10, 40) and Outcome.objects.exists())
     for one in lanes:
-        one.end()
+        (one.end if seed % 2 else one.kill)()
     known = Outcome.objects.order_by("-pk").values_list("pk", flat=True)[0]
     backup = _copy_of(here)
     before = here.taken
@@ -154,15 +163,37 @@ def restored(here: Arena, told: Told, seed: int) -> Told:
 
 
 def _waits_for_a_person(here: Arena, told: Told) -> Told:
-    """See that a brake comes on and that nothing leaves; what a person decides then is no part of the round."""
+    """See that a brake comes on, that nothing leaves, what the logs prove; then a person acts on that and lifts it."""
     brake = Brake.objects.filter(kind=Brake.Kind.EPOCH, lifted_at=None)
     told.claim(here.until(brake.exists), "no brake is on")
     time.sleep(1.5)
-    here.end_children()
-    here.asked(here.campaign.refresh_from_db)
-    told.lost_ledger, told.ends = True, frozenset({"sending"})
     told.doubt = 2 * int(str(here.sending["connections"]))  # on the wire when it happened
+    told.claim(here.until(lambda: _is_explained(here)), "doubt is left of which the logs say nothing")
+    lifted = brake.first()
+    if lifted is None:
+        return told
+    told.claim(relay_log.is_caught_up(lifted.set_at), "the logs are not read to their end")
+    taken = {message.recipient for relay in here.relays for message in relay.accepted}
+    states = books.states_of(here.campaign)
+    forgotten = [who for who in taken if states[who] != "accepted"]
+    told.claim(not forgotten, f"taken by a relay, yet not accepted before anything leaves: {forgotten[:5]}")
+    told.cuts[-1] = replace(told.cuts[-1], until=time.monotonic())
+    person = make_user("rita", "rita@staff.example", staff=True)
+    for doubt in resolve.in_doubt(here.campaign):  # it acts on what the log shows
+        delivery = Delivery.objects.get(pk=doubt.delivery_id)
+        resolve.resend(delivery, actor=person, reason="Not in the relay's log")
+    brakes.lift(lifted, actor=person, reason="The logs are read")
+    here.until(lambda: not Retry.objects.exists())
+    here.settle(told)
     return told
+
+
+def _is_explained(here: Arena) -> bool:
+    """Read logs until nothing is held any more and every doubt has its evidence."""
+    here.read_logs()
+    time.sleep(0.2)
+    held = Chunk.objects.filter(state=Chunk.State.LEASED).exists()
+    return not held and all(one.reply.startswith(relay_log.ABSENT) for one in resolve.in_doubt(here.campaign))
 
 
 def _remembered(here: Arena) -> int:

@@ -1,7 +1,7 @@
 """Check the DKIM signatures of a kept message as its receiver would: RFC 6376, rsa-sha256, relaxed/relaxed.
 
-Written apart from the signer on purpose, so that a fault of one is seen by the other. Asks the resolvers of the
-settings for the key. Other algorithms and canonicalizations are reported as not understood.
+Written apart from the signer on purpose, so that a fault of one is seen by the other. The caller gives
+the text of a key record. Other algorithms and canonicalizations are reported as not understood.
 """
 
 from __future__ import annotations
