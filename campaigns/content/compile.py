@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from campaigns.content import merge
@@ -71,10 +72,18 @@ class CompiledMessage:
 
     def subject(self, values: Values) -> str:
         """Return the subject for one recipient; RenderError when a value carries a line break or another control."""
-        text = merge.render(self.subject_program, _guarded(values, self.subject_program))
+        for name in self.subject_fields:  # RFC 5322 section 2.2: no value may end a line or begin another header
+            if HEADER_UNSAFE.search(values.get(name, "")):
+                raise RenderError(name, "line break or control character")
+        text = merge.render(self.subject_program, values)
         if len(text) > SUBJECT_MAX:
             raise RenderError("subject", "too long")
         return text
+
+    @cached_property
+    def subject_fields(self) -> tuple[str, ...]:
+        """Return the fields that the subject follows from."""
+        return tuple(sorted(merge.fields_of(self.subject_program)))
 
     def body(self, values: Values, frames: Frames | None = None, token: bytes = b"") -> bytes:
         """Return the whole multipart/alternative body: CRLF lines, quoted-printable parts, closing boundary.
@@ -268,11 +277,3 @@ def _plain(program: Program, values: Values, *, is_html: bool) -> str:
         else:
             out.append(Place(piece, tail.context()).write(values))
     return "".join(out)
-
-
-def _guarded(values: Values, program: Program) -> Values:
-    """Return values for a header; RFC 5322 section 2.2: no value may end a line or begin another header."""
-    for name in merge.fields_of(program):
-        if HEADER_UNSAFE.search(values.get(name, "")):
-            raise RenderError(name, "line break or control character")
-    return values

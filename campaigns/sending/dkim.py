@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from accounts.domains import SigningKey
+from campaigns.sending.form import Form, mark
 from compliance import policy
 
 Headers = Sequence[tuple[str, str]]
@@ -35,7 +36,10 @@ SIGNED: Final = (
 LIFETIME_SECONDS: Final = policy.DKIM_X_DAYS * 86_400
 _BLANKS: Final = re.compile(rb"[ \t]+")
 _LOOSE: Final = (b"\t", b"  ", b" \r\n")  # bytes that relaxing would change
-_FOLD: Final = re.compile(r"\r\n(?=[ \t])")
+_FOLD: Final = re.compile(rb"\r\n(?=[ \t])")
+_PADDING: Final = padding.PKCS1v15()
+_DIGEST: Final = utils.Prehashed(hashes.SHA256())
+_OWN: Final = ("at", "until", "bh")
 
 
 @dataclass(frozen=True)
@@ -65,17 +69,55 @@ def sign(headers: Headers, body: bytes, signers: Sequence[Signer], *, at: int) -
     return [_signature(signer, names, signed, body_hash, at) for signer in signers]
 
 
+class Seal:
+    """The signatures of a letter whose headers differ in a few values only: all else is made canonical once.
+
+    `headers` hold campaigns.sending.form.mark(name) where a value stands; a value is a whole header or has no blanks.
+    """
+
+    def __init__(self, headers: Headers, signers: Sequence[Signer], names: Sequence[str]) -> None:
+        signed = _names(headers)
+        self._headers = Form.of(_canonical_headers(headers, signed).decode(), names)
+        self._signers = []
+        for signer in signers:
+            value = _value(signer, signed, mark("at"), mark("until"), mark("bh"))
+            own = relaxed_header("DKIM-Signature", value).removesuffix(b"\r\n").decode()
+            self._signers.append((signer.key, Form.of(own, _OWN), Form.of(f"DKIM-Signature: {value}", _OWN)))
+
+    def sign(self, values: Sequence[bytes], body: bytes, *, at: int) -> bytes:
+        """Return the header lines to be put on top; `values` in the order of the names.
+
+        `body` is a compiled one, which is its own relaxed form (campaigns.content.quoted).
+        """
+        signed = self._headers.fill(*map(relaxed_value, values))
+        gaps = (b"%d" % at, b"%d" % (at + LIFETIME_SECONDS), base64.b64encode(hashlib.sha256(body).digest()))
+        lines = []
+        for key, own, header in self._signers:
+            lines += [header.fill(*gaps), _wrapped(_raw(key, signed + own.fill(*gaps))), b"\r\n"]
+        return b"".join(lines)
+
+
 def _signature(signer: Signer, names: list[str], signed: bytes, body_hash: str, at: int) -> tuple[str, str]:
-    value = (
-        f"v=1; a=rsa-sha256; c=relaxed/relaxed; d={signer.domain}; s={signer.selector};\r\n"
-        f" t={at}; x={at + LIFETIME_SECONDS};\r\n h={_folded(names)};\r\n bh={body_hash};\r\n b="
-    )
+    value = _value(signer, names, str(at), str(at + LIFETIME_SECONDS), body_hash)
     own = relaxed_header("DKIM-Signature", value).removesuffix(b"\r\n")
-    digest = hashlib.sha256(signed + own).digest()
-    raw = signer.key.sign(digest, padding.PKCS1v15(), utils.Prehashed(hashes.SHA256()))
-    text = base64.b64encode(raw).decode()
-    pieces = [text[start : start + 72] for start in range(0, len(text), 72)]
-    return "DKIM-Signature", value + "\r\n ".join(pieces)
+    return "DKIM-Signature", value + _wrapped(_raw(signer.key, signed + own)).decode()
+
+
+def _value(signer: Signer, names: list[str], at: str, until: str, body_hash: str) -> str:
+    """Return the header's value up to the signature itself."""
+    return (
+        f"v=1; a=rsa-sha256; c=relaxed/relaxed; d={signer.domain}; s={signer.selector};\r\n"
+        f" t={at}; x={until};\r\n h={_folded(names)};\r\n bh={body_hash};\r\n b="
+    )
+
+
+def _raw(key: rsa.RSAPrivateKey, signed: bytes) -> bytes:
+    return key.sign(hashlib.sha256(signed).digest(), _PADDING, _DIGEST)
+
+
+def _wrapped(raw: bytes) -> bytes:
+    text = base64.b64encode(raw)
+    return b"\r\n ".join([text[start : start + 72] for start in range(0, len(text), 72)])
 
 
 def _names(headers: Headers) -> list[str]:
@@ -106,8 +148,14 @@ def _canonical_headers(headers: Headers, names: list[str]) -> bytes:
 
 def relaxed_header(name: str, value: str) -> bytes:
     """Return one header in relaxed form, RFC 6376 section 3.4.2."""
-    unfolded = _FOLD.sub("", value).encode()
-    return name.lower().encode() + b":" + _BLANKS.sub(b" ", unfolded).strip(b" \t") + b"\r\n"
+    return name.lower().encode() + b":" + relaxed_value(value.encode()) + b"\r\n"
+
+
+def relaxed_value(value: bytes) -> bytes:
+    """Return a header's value in relaxed form."""
+    if b"\r" in value:
+        value = _FOLD.sub(b"", value)
+    return _BLANKS.sub(b" ", value).strip(b" \t")
 
 
 def relaxed_body(body: bytes) -> bytes:

@@ -9,21 +9,20 @@ from __future__ import annotations
 import base64
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import formataddr, formatdate
 from functools import cached_property, lru_cache
-from operator import itemgetter
 from typing import Final, NamedTuple
 
 from django.conf import settings
 
-from campaigns.content import merge
 from campaigns.content.compile import CompiledMessage
 from campaigns.content.segments import KNOWN_MAX
 from campaigns.errors import RenderError
 from campaigns.inbound.addresses import Links
 from campaigns.sending import dkim
+from campaigns.sending.form import Form, mark
 from campaigns.sending.smtp import Envelope
 from compliance import policy
 from sendserver.lib.tokens import Purpose, seal
@@ -40,8 +39,6 @@ _WORD: Final = "=?utf-8?b?{}?="
 Headers = list[tuple[str, str]]
 _STOP: Final = "unsubscribe"
 _GAPS: Final = ("date", "to", "subject", "token")
-_MARK: Final = "\x00{}\x00"
-_MARKED: Final = re.compile(r"\x00([a-z]+)\x00")
 _TOKENS: Final = ("k1" + "a2" * 13, "z9" + "q7" * 13)  # two in a token's shape, to see where it stands
 
 
@@ -97,15 +94,16 @@ class Press:
 
     def __init__(self, letter: Letter) -> None:
         self.letter, self.compiled = letter, letter.compiled
-        self.form = Form.of(_block(letter.headers(Links(_MARK.format("token")), *map(_MARK.format, _GAPS[:3]))))
+        headers = letter.headers(Links(mark("token")), *map(mark, _GAPS[:3]))
+        self.form = Form.of(_block(headers).decode(), _GAPS)
+        self.seal = dkim.Seal(headers, letter.signers, _GAPS) if letter.signers else None
         self.frames = self.compiled.frames(lambda token: _urls(Links(token)), _TOKENS)
         self.needs_urls = not _urls(Links("")).keys() <= self.frames.fields
-        self._subject_fields = sorted(merge.fields_of(self.compiled.subject_program))
         self._subjects: dict[tuple[str, ...], str] = {}
 
     def subject(self, values: Mapping[str, str]) -> str:
         """Return the Subject header of one recipient, encoded; RenderError as CompiledMessage.subject."""
-        key = tuple([values.get(name, "") for name in self._subject_fields])
+        key = tuple([values.get(name, "") for name in self.compiled.subject_fields])
         found = self._subjects.get(key)
         if found is None:
             if len(self._subjects) >= KNOWN_MAX:
@@ -113,32 +111,6 @@ class Press:
             found = encoded("Subject", self.letter.subject_prefix + self.compiled.subject(values))
             self._subjects[key] = found
         return found
-
-
-@dataclass(frozen=True)
-class Form:
-    """Bytes with gaps for the date, the recipient, the subject and the token, in any order and number."""
-
-    pieces: tuple[bytes, ...]  # literals at even places
-    gaps: tuple[int, ...]  # which value, by its place in _GAPS
-
-    @classmethod
-    def of(cls, marked: bytes) -> Form:
-        """Cut `marked`, in which _MARK stands for each value."""
-        parts = _MARKED.split(marked.decode())
-        literals = [part.encode() for part in parts[::2]]
-        pieces = [piece for literal in literals for piece in (literal, b"")]
-        return cls(tuple(pieces[:-1]), tuple(_GAPS.index(name) for name in parts[1::2]))
-
-    @cached_property
-    def _pick(self) -> Callable[[Sequence[bytes]], Sequence[bytes]]:
-        return itemgetter(*self.gaps)
-
-    def fill(self, *values: bytes) -> bytes:
-        """Return the bytes with the values of _GAPS put in."""
-        pieces = list(self.pieces)
-        pieces[1::2] = self._pick(values)
-        return b"".join(pieces)
 
 
 class Recipient(NamedTuple):
@@ -165,14 +137,13 @@ def write(letter: Letter, recipient: Recipient, *, clock: Callable[[], float] = 
         values = {**values, **_urls(links)}
     body = press.compiled.body(values, press.frames, token.encode())
     to, subject = _to(values, recipient.address), press.subject(values)
-    if letter.signers:
-        headers = letter.headers(links, _date(at), to, subject)
-        head = _block([*dkim.sign(headers, body, letter.signers, at=at), *headers])
-    else:
-        try:
-            head = press.form.fill(*[value.encode("ascii") for value in (_date(at), to, subject, token)])
-        except UnicodeEncodeError as error:
-            raise RenderError("header", "not ASCII after encoding") from error
+    try:
+        gaps = tuple([value.encode("ascii") for value in (_date(at), to, subject, token)])
+    except UnicodeEncodeError as error:
+        raise RenderError("header", "not ASCII after encoding") from error
+    head = press.form.fill(*gaps)
+    if press.seal is not None:
+        head = press.seal.sign(gaps, body, at=at) + head
     _check(head)
     if len(head) + len(body) > policy.MSG_MAX_KB * 1024:
         raise RenderError("message", f"larger than {policy.MSG_MAX_KB} KB")
@@ -236,6 +207,9 @@ def encoded(header: str, text: str) -> str:
 def _words(text: str, room: int) -> Iterator[str]:
     """Yield base64 words of whole characters, the first at most `room` characters long (RFC 2047 section 5)."""
     octets, most = b"", _octets_in(room)
+    if len(text) <= most and len(whole := text.encode()) <= most:
+        yield _WORD.format(base64.b64encode(whole).decode())
+        return
     for char in text:
         more = char.encode()
         if octets and len(octets) + len(more) > most:

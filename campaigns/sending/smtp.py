@@ -27,6 +27,7 @@ from sendserver.lib.relays import RelayConfig
 IDLE_PROBE_SECONDS: Final = 20.0  # a connection unused for longer is asked with NOOP before it is trusted
 _AT_ONCE_MAX: Final = 48 * 1024  # octets: what an idle connection's send buffer takes without waiting for the relay
 _DOT: Final = b".\r\n"
+_WELCOME: Final = [250, 250, 354]  # to MAIL, RCPT and DATA
 
 
 class Phase(StrEnum):
@@ -279,7 +280,10 @@ class SmtpConnection:
 
     async def _go_in_group(self) -> Answer | None:
         """Read every reply of the group (RFC 2920 section 3.1): a refused RCPT keeps none of the others away."""
-        seconds = self.timeouts.command
+        seconds, wire = self.timeouts.command, self._wire
+        if wire is not None and not self._is_resetting and [reply.code for reply in wire.replies] == _WELCOME:
+            wire.replies.clear()  # all there, and nothing refused: what comes nearly always
+            return None
         if self._is_resetting:
             self._is_resetting = False
             self._require(Phase.RESET, await self._reply(Phase.RESET, seconds), 250)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from email import message_from_bytes, policy
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +15,7 @@ from campaigns.content.compile import CompiledMessage, MessageContent, compile_m
 from campaigns.content.quoted import encode, is_sound
 from campaigns.errors import RenderError
 from campaigns.inbound.addresses import Links
-from campaigns.sending import mime
+from campaigns.sending import dkim, mime
 
 FIELDS = frozenset({"first_name", "city", "web", "points"})
 
@@ -146,3 +148,26 @@ def test_every_piece_is_sound(text: str) -> None:
 )
 def test_an_unsound_piece_is_known(piece: bytes) -> None:
     assert not is_sound(piece)
+
+
+KEY = rsa.generate_private_key(65537, 2048)
+SIGNERS = tuple(dkim.Signer(selector, domain, KEY) for selector, domain in (("p1", "larkfield.example"), ("m", "m.x")))
+BLANKS = st.text(st.sampled_from(list("a  \t\r\nö=?-")), max_size=60)
+
+
+@given(st.integers(1, 2**62), BLANKS, BLANKS)
+def test_a_prepared_signature_is_the_one_that_would_be_made(delivery: int, name: str, city: str) -> None:
+    html = "<p>{{ city }}</p>" + LINKS
+    one = replace(letter(html, "{{ city }}\n.x", '{{ city | default: "Ely" }}'), signers=SIGNERS)
+    values = {"first_name": name, "city": city}
+    try:
+        written = mime.write(one, mime.Recipient(delivery, "ada@inbox.example", values), clock=lambda: 1.7e9)
+    except RenderError:
+        return
+    links = Links(written.envelope.envid)
+    to, subject = mime._to(values, "ada@inbox.example"), one.press.subject(values)
+    headers = one.headers(links, mime._date(1_700_000_000), to, subject)
+    body = unframed(one.compiled, delivery, values)
+    signatures = dkim.sign(headers, body, SIGNERS, at=1_700_000_000)
+    assert dkim.relaxed_body(body) == body
+    assert written.message == mime._block([*signatures, *headers]) + b"\r\n" + body
