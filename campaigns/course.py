@@ -168,7 +168,8 @@ def _relays_away() -> Iterator[Slowing]:
     for key, relay in settings.RELAYS.items():
         row, name = states.get(key), relay.name.partition(".")[0]
         if row is not None and row.paused_at is not None:
-            yield Slowing(f"Our server {name} is paused by our staff; the other one does its work")
+            then = "the other one does its work" if row.drains else "what was planned for it waits"
+            yield Slowing(f"Our server {name} is paused by our staff; {then}")
         elif row is not None and row.open_until is not None and row.open_until > clock.now():
             yield Slowing(f"Our server {name} does not take mail; it is asked again", row.open_until)
 

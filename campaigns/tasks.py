@@ -22,8 +22,11 @@ def run_lane(self: Any, relay_key: str) -> None:
     if queue and queue != relay_key:
         log.error("a worker of %s was asked to serve %s", queue, relay_key)
         return
-    if deliver.run_lane(relay_key, should_end=_is_told_to_stop).more:
+    report = deliver.run_lane(relay_key, should_end=_is_told_to_stop)
+    if report.more:
         poke.poke(relay_key)
+    elif report.attempted:
+        poke.poke_sweep()  # whoever looks at the page need not wait for beat to see the report
 
 
 def _is_told_to_stop() -> bool:

@@ -34,6 +34,11 @@ def poke_planner() -> None:
     _send("campaigns.start_due", [], "work")
 
 
+def poke_sweep() -> None:
+    """Say that a lane has run dry: a campaign may have ended with it."""
+    _send("campaigns.sweep", [], "work")
+
+
 @lru_cache(maxsize=1)
 def _broker() -> Celery:
     """Return a sender of our own: the application of the workers stands on the roof, and nobody imports the roof."""

@@ -198,7 +198,7 @@ def test_relays_that_are_away_and_limits_are_told(rich: Organization, settings: 
     campaign = _campaign(rich, 5000)
     _sent(campaign, 1800, over=58)
     relays.report_failure("relay-1", "connection refused")
-    relays.pause("relay-2", actor=None, reason="maintenance")
+    relays.hold("relay-2", actor=None, reason="maintenance", drain=True)
     settings.RELAYS = {key: replace(relay, rate=16.0) for key, relay in settings.RELAYS.items()}
     settings.PACE = {**settings.PACE, "organization": 30.0}
     assert _slowing(campaign) == [
@@ -207,6 +207,8 @@ def test_relays_that_are_away_and_limits_are_told(rich: Organization, settings: 
         "Our servers send at most 32 a second together",
         "One organization's mail goes at no more than 30 a second",
     ]
+    relays.hold("relay-2", actor=None, reason="maintenance", drain=False)
+    assert _slowing(campaign)[1] == "Our server out2 is paused by our staff; what was planned for it waits"
 
 
 def test_very_many_that_wait_are_not_counted(rich: Organization, monkeypatch: pytest.MonkeyPatch) -> None:

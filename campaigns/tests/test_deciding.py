@@ -318,3 +318,21 @@ def test_a_worker_refuses_the_other_relays_task(settings, tmp_path: Path, larkfi
         run_lane.run("relay-1")
         run_lane.pop_request()
         assert len(pair[0].accepted) == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lane_that_has_run_dry_asks_for_the_end(  # type: ignore[no-untyped-def]
+    settings, tmp_path: Path, larkfield: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from campaigns.sending import poke
+    from campaigns.tasks import run_lane
+
+    poked: list[str] = []
+    monkeypatch.setattr(poke, "_send", lambda task, _arguments, _queue: poked.append(task))
+    with two_relays(settings, tmp_path):
+        planned(larkfield, 4)
+        poked.clear()
+        run_lane.run("relay-1")
+        assert poked == ["campaigns.sweep"]
+        run_lane.run("relay-1")
+        assert poked == ["campaigns.sweep"]
