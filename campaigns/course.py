@@ -136,6 +136,8 @@ def _place(campaign: Campaign) -> tuple[int | None, int]:
 
 def _seconds_left(campaign: Campaign, to_do: int, beyond: int, rate: int, waiting: Waiting) -> int | None:
     """Return the seconds until the last message at the present pace; `beyond` people exceed today's allowance."""
+    if waiting.last is not None and not waiting.more and to_do <= waiting.people:  # nobody else is left
+        return max(0, int((waiting.last - clock.now()).total_seconds()))
     daily = allowance.today(campaign.organization)
     if not rate or (beyond > 0 and not daily):
         return None

@@ -122,6 +122,22 @@ def test_nothing_sent_lately_promises_no_end(rich: Organization, alice: Persona)
     assert "Nobody can say yet when it is through." in _page(alice, campaign)
 
 
+def test_an_end_is_known_when_only_retries_are_left(rich: Organization) -> None:
+    campaign = _campaign(rich, 10)
+    delivery = Delivery.objects.create(
+        campaign=campaign, organization=rich, seq=1, contact_id=1, address="a@b.example", address_hash=b"h"
+    )
+    due = clock.now() + timedelta(minutes=5)
+    Retry.objects.create(
+        delivery=delivery, campaign=campaign, organization=rich, relay="relay-1", attempt=2, first_at=due, due_at=due
+    )
+    found, more = course.course(campaign, 1), course.course(campaign, 2)
+    assert found is not None
+    assert more is not None
+    assert found.seconds_left == pytest.approx(300, abs=5)
+    assert more.seconds_left is None  # somebody else is left, and nothing was sent lately
+
+
 def test_another_state_has_no_course(rich: Organization) -> None:
     campaign = _campaign(rich, 10)
     for state in ("planning", "paused", "sent", "stopped"):

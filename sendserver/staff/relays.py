@@ -89,7 +89,7 @@ def _probe_words(row: RelayState | None) -> str:
         return "not set up"
     if row is None or row.probe_at is None:
         return "none came home yet"
-    return f"{'passed' if row.probe_ok else 'failed'} {row.probe_at:%d %b %H:%M}. {row.probe_detail}"
+    return f"passed {row.probe_at:%H:%M}" if row.probe_ok else f"failed {row.probe_at:%d %b %H:%M}. {row.probe_detail}"
 
 
 def _log_words(key: str) -> str:
