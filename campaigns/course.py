@@ -188,6 +188,17 @@ def _providers(campaign: Campaign) -> Iterator[Slowing]:
         yield Slowing(f"{name_of(provider)} gets at most {limit:g} a second; its readers wait their turn", row.free_at)
 
 
+def receiver_states(organization_id: int) -> dict[str, tuple[str, str]]:
+    """Return (words, kind) for each receiver that does not get an organization's mail at its own pace, by name."""
+    mine = Pace.objects.filter(key__startswith="queue:", key__endswith=f":{organization_id}")
+    found = {}
+    for row in mine.filter(free_at__gt=Now()):
+        found[name_of(row.key.split(":")[1])] = ("In a queue", "info")
+    for row in mine.filter(paused_until__gt=Now()):
+        found[name_of(row.key.split(":")[1])] = ("Slowed, asked by receiver", "warn")
+    return found
+
+
 def _paces(rate: int) -> Iterator[Slowing]:
     """Name a limit of ours that the campaign comes near to."""
     limits = [relay.rate for relay in settings.RELAYS.values()]

@@ -204,6 +204,10 @@ def test_a_provider_that_asked_for_less_is_told(rich: Organization, alice: Perso
     page = _page(alice, campaign)
     assert "1 message waits for its time: the next" in page
     assert "Gmail asked for less mail from you" in page
+    assert course.receiver_states(rich.pk) == {
+        "Gmail": ("Slowed, asked by receiver", "warn"),
+        "Outlook": ("In a queue", "info"),
+    }
     tokens.back_off("gmail", make_organization("Other Ltd").pk, "421 4.7.28")
     assert len(_slowing(campaign)) == 2  # theirs is theirs
     Retry.objects.all().delete()

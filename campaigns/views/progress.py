@@ -70,7 +70,9 @@ def _details(campaign: Campaign) -> dict[str, Any]:
     names = {key: relay.name.partition(".")[0] for key, relay in settings.RELAYS.items()}
     series = [charts.Series(names[key], counts[key], f"c{place}") for place, key in enumerate(counts, start=1)]
     chart = charts.lines("Messages a minute by server", labels, series) if len(labels) > 1 else ""
-    return {"minutes": chart, "receivers": stats.receivers(campaign)}
+    states = course.receiver_states(campaign.organization_id)
+    rows = [(one, states.get(one.name, ("Normal pace", "ok"))) for one in stats.receivers(campaign)]
+    return {"minutes": chart, "receivers": rows}
 
 
 def _context(request: PortalRequest, campaign: Campaign) -> dict[str, Any]:
