@@ -126,14 +126,14 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "suspension-does-not-stop",
-        "campaigns/sending/claim.py",
+        "campaigns/sending/turns.py",
         "o.standing IN ('good', 'warned') AND ",
         "",
         ("sendserver/tests/test_walls.py::test_a_suspension_is_heard_inside_a_chunk",),
     ),
     Fault(
         "brake-does-not-hold",
-        "campaigns/sending/claim.py",
+        "campaigns/sending/turns.py",
         '\n  AND NOT {live_brake_sql("c.id", "o.id")}"',
         '"""',
         ("campaigns/tests/test_lane.py::test_a_brake_holds_and_its_lifting_lets_go",),
@@ -162,8 +162,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "allowance-has-no-end",
         "campaigns/sending/claim.py",
-        '"limit": min(room, size)',
-        '"limit": size',
+        "min(room, size, 1 if share.alone",
+        "min(size, 1 if share.alone",
         ("campaigns/tests/test_lane.py::test_the_allowance_ends_the_day_and_counts_once",),
     ),
     Fault(
