@@ -113,6 +113,7 @@ class Lanes:
     sinks: Pair
     folder: Path
     environ: Mapping[str, str]
+    prefix: Sequence[str] = ()  # in front of each worker's command: another host name
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -132,7 +133,7 @@ class Lanes:
         environ = {**self.environ, **self.setup.urls(self.sinks.ports), "REDIS_URL": self.broker, "VAR_DIR": str(home)}
         logs = [home / f"{key}.log" for key in KEYS]
         for key, log in zip(KEYS, logs, strict=True):
-            argv = [sys.executable, *_WORKER, "-Q", key, "-n", f"{key}-{self.setup.name}@bench", *_QUIET]
+            argv = [*self.prefix, sys.executable, *_WORKER, "-Q", key, "-n", f"{key}-{self.setup.name}@bench", *_QUIET]
             with log.open("ab") as out:
                 worker = processes.spawn(argv, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
             self.workers.append(worker)
@@ -168,7 +169,7 @@ class Lanes:
 
     def poke(self) -> None:
         """Tell both lanes that there is work, through this setup's broker."""
-        with _poking(self.broker):
+        with poking(self.broker):
             for key in KEYS:
                 poke.poke(key)
 
@@ -212,7 +213,7 @@ class Lanes:
 
 
 @contextmanager
-def _poking(broker: str) -> Iterator[None]:
+def poking(broker: str) -> Iterator[None]:
     """Let pokes go to one setup's broker; otherwise they go where nobody listens, such as that of planning."""
     usual = settings.CELERY_BROKER_URL
     try:
