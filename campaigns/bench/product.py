@@ -107,13 +107,14 @@ class Setup:
 
 @dataclass
 class Lanes:
-    """The two workers of one setup, started once and idle between runs."""
+    """The two workers of one setup (or one for each of `queues`), started once and idle between runs."""
 
     setup: Setup
     sinks: Pair
     folder: Path
     environ: Mapping[str, str]
     prefix: Sequence[str] = ()  # in front of each worker's command: another host name
+    queues: Sequence[str] = KEYS
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -127,12 +128,12 @@ class Lanes:
         return [worker.pid for worker in self.workers]
 
     def start(self) -> None:
-        """Start both workers and wait until they listen to their queues."""
+        """Start the workers and wait until they listen to their queues."""
         home = self.folder / self.setup.name
         (home / "static").mkdir(parents=True, exist_ok=True)
         environ = {**self.environ, **self.setup.urls(self.sinks.ports), "REDIS_URL": self.broker, "VAR_DIR": str(home)}
-        logs = [home / f"{key}.log" for key in KEYS]
-        for key, log in zip(KEYS, logs, strict=True):
+        logs = [home / f"{key}.log" for key in self.queues]
+        for key, log in zip(self.queues, logs, strict=True):
             argv = [*self.prefix, sys.executable, *_WORKER, "-Q", key, "-n", f"{key}-{self.setup.name}@bench", *_QUIET]
             with log.open("ab") as out:
                 worker = processes.spawn(argv, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
@@ -146,7 +147,7 @@ class Lanes:
         self.refuse_dead()
 
     def stop(self) -> None:
-        """End both workers."""
+        """End the workers."""
         for worker in self.workers:
             worker.terminate()
         for worker in self.workers:
@@ -154,11 +155,11 @@ class Lanes:
         self.workers.clear()
 
     def are_alive(self) -> bool:
-        """Tell whether both workers run."""
+        """Tell whether all workers run."""
         return all(worker.poll() is None for worker in self.workers)
 
     def words(self) -> str:
-        """Return the end of both logs."""
+        """Return the end of their logs."""
         logs = sorted((self.folder / self.setup.name).glob("*.log"))
         return "\n".join(log.read_bytes()[-2500:].decode(errors="replace") for log in logs)
 
