@@ -5,7 +5,7 @@ PYTHON ?= python3
 # -E: a PYTHONPATH or PYTHONHOME of the caller is for another project.
 LOCAL = @$(PYTHON) -E -m sendserver.local
 
-.PHONY: run reset test check manage mutants torture postfix-pair bench bench-full
+.PHONY: run reset test check manage mutants torture postfix-pair bench bench-full proof
 
 run:
 	$(LOCAL) run
@@ -38,3 +38,7 @@ torture:
 # Needs root. PEOPLE=n, RATE=messages a second and relay, AWAY=seconds that one of them is dead.
 postfix-pair:
 	$(LOCAL) postfix-pair
+
+# ARGS="--only dump --people 2000" for a look while working.
+proof:
+	$(LOCAL) proof $(ARGS)

@@ -72,7 +72,9 @@ def _read(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--only", choices=("20k", "3k"), help="one content only")
     parser.add_argument("--lanes", type=int, metavar="N", help="the lanes alone, N messages, for a profiler")
     parser.add_argument("--scale", type=float, default=1.0, help="shrink 10k, 100k and 1M, for a look while working")
-    parser.add_argument("--cache", default="var/bench-tools", help="where the fetched programs are kept")
+    parser.add_argument(
+        "--cache", default=os.environ.get("BENCH_TOOLS", "var/bench-tools"), help="where the fetched programs are kept"
+    )
     return parser.parse_args(arguments)
 
 

@@ -107,12 +107,14 @@ class Setup:
 
 @dataclass
 class Lanes:
-    """The two workers of one setup, started once and idle between runs."""
+    """The two workers of one setup (or one for each of `queues`), started once and idle between runs."""
 
     setup: Setup
     sinks: Pair
     folder: Path
     environ: Mapping[str, str]
+    prefix: Sequence[str] = ()  # in front of each worker's command: another host name
+    queues: Sequence[str] = KEYS
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -126,13 +128,13 @@ class Lanes:
         return [worker.pid for worker in self.workers]
 
     def start(self) -> None:
-        """Start both workers and wait until they listen to their queues."""
+        """Start the workers and wait until they listen to their queues."""
         home = self.folder / self.setup.name
         (home / "static").mkdir(parents=True, exist_ok=True)
         environ = {**self.environ, **self.setup.urls(self.sinks.ports), "REDIS_URL": self.broker, "VAR_DIR": str(home)}
-        logs = [home / f"{key}.log" for key in KEYS]
-        for key, log in zip(KEYS, logs, strict=True):
-            argv = [sys.executable, *_WORKER, "-Q", key, "-n", f"{key}-{self.setup.name}@bench", *_QUIET]
+        logs = [home / f"{key}.log" for key in self.queues]
+        for key, log in zip(self.queues, logs, strict=True):
+            argv = [*self.prefix, sys.executable, *_WORKER, "-Q", key, "-n", f"{key}-{self.setup.name}@bench", *_QUIET]
             with log.open("ab") as out:
                 worker = processes.spawn(argv, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
             self.workers.append(worker)
@@ -145,7 +147,7 @@ class Lanes:
         self.refuse_dead()
 
     def stop(self) -> None:
-        """End both workers."""
+        """End the workers."""
         for worker in self.workers:
             worker.terminate()
         for worker in self.workers:
@@ -153,11 +155,11 @@ class Lanes:
         self.workers.clear()
 
     def are_alive(self) -> bool:
-        """Tell whether both workers run."""
+        """Tell whether all workers run."""
         return all(worker.poll() is None for worker in self.workers)
 
     def words(self) -> str:
-        """Return the end of both logs."""
+        """Return the end of their logs."""
         logs = sorted((self.folder / self.setup.name).glob("*.log"))
         return "\n".join(log.read_bytes()[-2500:].decode(errors="replace") for log in logs)
 
@@ -168,7 +170,7 @@ class Lanes:
 
     def poke(self) -> None:
         """Tell both lanes that there is work, through this setup's broker."""
-        with _poking(self.broker):
+        with poking(self.broker):
             for key in KEYS:
                 poke.poke(key)
 
@@ -212,7 +214,7 @@ class Lanes:
 
 
 @contextmanager
-def _poking(broker: str) -> Iterator[None]:
+def poking(broker: str) -> Iterator[None]:
     """Let pokes go to one setup's broker; otherwise they go where nobody listens, such as that of planning."""
     usual = settings.CELERY_BROKER_URL
     try:

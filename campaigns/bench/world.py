@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import connection, connections
 
@@ -50,23 +50,48 @@ def values(number: int) -> dict[str, str]:
     return {name: text.replace("%d", str(number)) for name, text in FIELDS.items()}
 
 
+class Person(Protocol):
+    """What a contact is made of."""
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Return every column by name, the two names among them."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The person whom the benchmark mails."""
+
+    columns: Mapping[str, str]
+
+
+def reader(number: int) -> Reader:
+    """Return the person with this number."""
+    name = f"Réader{number}" if number % 3 == 0 else f"Reader{number}"
+    return Reader({"first_name": name, "last_name": "", **values(number)})
+
+
 @dataclass
 class Customer:
-    """An organization that may send to any number of people a day."""
+    """An organization that may send to any number of people a day; `person` says what its contacts are made of."""
 
     organization: Organization
+    person: Callable[[int], Person] = reader
     people: int = 0
     lists: dict[int, ContactList] = field(default_factory=dict)
 
     @classmethod
-    def make(cls) -> Customer:
+    def make(
+        cls,
+        name: str = "Larkfield Garden Co.",
+        domain_name: str = "mail.larkfield.example",
+        person: Callable[[int], Person] = reader,
+    ) -> Customer:
         """Write the organization with everything that a campaign needs."""
-        organization = Organization.objects.create(
-            name="Larkfield Garden Co.", standing=Standing.GOOD, daily_allowance=2_000_000_000
-        )
+        organization = Organization.objects.create(name=name, standing=Standing.GOOD, daily_allowance=2_000_000_000)
         BusinessProfile.objects.create(
             organization=organization,
-            legal_name="Larkfield Garden Co. Ltd",
+            legal_name=f"{name} Ltd",
             legal_form="Limited company",
             register_name="Companies House",
             register_number="0123456",
@@ -81,7 +106,7 @@ class Customer:
         now = clock.now()
         domain = SendingDomain.objects.create(
             organization=organization,
-            name="mail.larkfield.example",
+            name=domain_name,
             challenge="x",
             verified_at=now,
             last_good_at=now,
@@ -91,12 +116,12 @@ class Customer:
         FromAddress.objects.create(
             organization=organization,
             domain=domain,
-            display_name="Larkfield Garden Co.",
+            display_name=name,
             local_part="news",
             reply_to="hello@larkfield.example",
             confirmed_at=now,
         )
-        return cls(organization)
+        return cls(organization, person)
 
     def load(self, people: int) -> None:
         """Bring the organization to this many contacts."""
@@ -114,10 +139,10 @@ class Customer:
         now, organization = clock.now(), self.organization.pk
         for number in range(first, last + 1):
             key = AddressKey(address(number))
-            name = f"Réader{number}" if number % 3 == 0 else f"Reader{number}"
-            columns = json.dumps(values(number))
-            hashed = suppression_hash(key)
-            yield uuid.uuid4(), organization, key, key, hashed, DOMAIN, name, "", "GB", columns, now, now
+            columns = dict(self.person(number).columns)
+            names = columns.pop("first_name"), columns.pop("last_name")
+            fields, hashed = json.dumps(columns), suppression_hash(key)
+            yield uuid.uuid4(), organization, key, key, hashed, DOMAIN, *names, "GB", fields, now, now
 
     def list_of(self, people: int) -> ContactList:
         """Return a list with exactly this many people, everyone mailable."""

@@ -244,7 +244,7 @@ class Lane:
             taken = await self.supply.next()
             if taken is None:
                 return None
-            (held, item), looked_at = taken, time.monotonic()
+            held, item, looked_at = taken
             try:
                 written = await self.writer.written(held, item)
             except BaseException:

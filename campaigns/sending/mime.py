@@ -184,12 +184,12 @@ def clean_name(name: str) -> str:
 
 
 def mailbox(name: str, address: str) -> str:
-    """Return one mailbox, the name quoted or as RFC 2047 words."""
+    """Return one mailbox, the name quoted or as RFC 2047 words; what looks like such a word is read back as written."""
     if _CONTROLS.search(name + address):
         raise RenderError("name", "control character in a header")
     if _PLAIN_NAME.fullmatch(name):
         return f"{name} <{address}>"
-    if name.isascii():
+    if name.isascii() and "=?" not in name:  # readers decode a word of RFC 2047 inside quotes too
         return formataddr((name, address))
     return f"{encoded('From', name)} <{address}>"
 

@@ -83,8 +83,11 @@ class Supply:
         self._surprise: BaseException | None = None
         self._claiming = asyncio.Lock()
 
-    async def next(self) -> tuple[Held, Item] | None:
-        """Return the next recipient that may be mailed now, fetching another chunk when needed."""
+    async def next(self) -> tuple[Held, Item, float] | None:
+        """Return the next recipient that may be mailed now and when the database said so, fetching a chunk if needed.
+
+        The moment is that of asking, on the monotonic clock: what is decided while an answer is under way is not in it.
+        """
         lane = self.lane
         while not lane.ending and not lane.relay_failed:
             for held in self.held:
@@ -93,8 +96,11 @@ class Supply:
                     held.on_wire += 1
                     if not self.providers.may_go(item) and not await self._may_go_soon(held, item):
                         break
-                    if time.monotonic() - looked_at <= FRESH_SECONDS or await self.look_again(held, item):
-                        return held, item
+                    asked = time.monotonic()
+                    if asked - looked_at <= FRESH_SECONDS:
+                        return held, item, looked_at
+                    if await self.look_again(held, item):
+                        return held, item, asked
                     held.on_wire -= 1
                     break
             else:
@@ -210,9 +216,8 @@ class Supply:
             claim = await lane.db(claims.claim_next, lane.key, lane.owner, self.without, share)
             if claim is None:
                 return not ahead and await self._wait_for_due()
-            now = time.monotonic()
             lease_until = asked + settings.SENDING["lease_seconds"]
-            held = Held(claim, deque((item, now) for item in claim.items), lease_until)
+            held = Held(claim, deque((item, asked) for item in claim.items), lease_until)
             for item, reason in claim.left_out:
                 self._leave_out(held, item, reason)
             self.held.append(held)

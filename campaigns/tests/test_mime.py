@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from email import message_from_string
 from email.header import decode_header, make_header
+from email.policy import default
 from email.utils import parseaddr
 
 import pytest
@@ -56,6 +58,15 @@ def test_a_control_in_a_header_is_refused(text: str) -> None:
         mime.encoded("Subject", text)
     with pytest.raises(RenderError):
         mime.mailbox(text, "a@b.example")
+
+
+def test_a_name_that_looks_encoded_is_not_decoded_by_whoever_reads_it() -> None:
+    name = "=?utf-8?q?=0D=0ABcc=3A_all_victims.example?="
+    written = mime.mailbox(name, "reader@inbox.example")
+    read = message_from_string(f"To: {written}\r\n\r\n", policy=default)["To"].addresses
+    assert [one.addr_spec for one in read] == ["reader@inbox.example"]
+    shown, _ = parseaddr(written.replace("\r\n", ""))
+    assert str(make_header(decode_header(shown))) == name
 
 
 @pytest.mark.parametrize("name", ["Ada", "O'Hara-Smith Jr", "J. R. Reed", "a, b", "Zoë Ünal", 'a "b" c', "x" * 78, ""])

@@ -1,4 +1,4 @@
-"""`bench`: a database and a broker of its own for campaigns.bench, thrown away afterwards. Measures nothing itself."""
+"""`bench` and `proof`: a database and a broker of their own, thrown away afterwards. Measures nothing itself."""
 
 import fcntl
 import os
@@ -17,21 +17,21 @@ from sendserver.local.world import INTERPRETER, OPERATOR
 Call = Callable[[list[str], Config, dict[str, str] | None], int]
 
 
-def run(settings: Config, arguments: list[str], call: Call) -> int:
-    """Run campaigns.bench with `arguments` and return its exit code."""
+def run(settings: Config, arguments: list[str], call: Call, *, module: str = "campaigns.bench") -> int:
+    """Run `module` with `arguments` and return its exit code."""
     home = settings.var / "bench"
     home.mkdir(mode=0o711, exist_ok=True)
     with (home / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LauncherError("Another bench is running here; both would be wrong.") from None
-        return _measure(settings, home / "data", arguments, call)
+            raise LauncherError("Another bench or proof is running here; both would be wrong.") from None
+        return _measure(settings, home / "data", [module, *arguments], call)
 
 
-def _measure(settings: Config, data: Path, arguments: list[str], call: Call) -> int:
+def _measure(settings: Config, data: Path, program: list[str], call: Call) -> int:
     _throw_away(data)  # what a killed run left
-    with step("Starting PostgreSQL and Valkey for the benchmark"):
+    with step("Starting PostgreSQL and Valkey"):
         services = start_services(data, durable=True)
     try:
         environ = environment(settings, data, services)
@@ -39,9 +39,9 @@ def _measure(settings: Config, data: Path, arguments: list[str], call: Call) -> 
             migrate = [str(settings.python), "manage.py", "migrate", "--database", "owner", "--noinput", "-v", "0"]
             code = call(migrate, settings, environ)
         if code != 0:
-            raise LauncherError("The database of the benchmark could not be migrated.")
-        cache = str(settings.var / "bench-tools")
-        return call([sys.executable, "-m", "campaigns.bench", "--cache", cache, *arguments], settings, environ)
+            raise LauncherError("The database could not be migrated.")
+        environ["BENCH_TOOLS"] = str(settings.var / "bench-tools")
+        return call([sys.executable, "-m", *program], settings, environ)
     finally:
         services.stop()
         _throw_away(data)

@@ -25,6 +25,7 @@ usage: python3 -m sendserver.local COMMAND
   mutants  plant the named faults one by one and see that a test catches each
   torture  the fault table of sending against real processes      (SEEDS=n, FAULTS=1,6,21)
   postfix-pair  a campaign through two real Postfix instances; root    (PEOPLE=n, RATE=n, AWAY=seconds)
+  proof    show with real lanes: messages as asked, fair turns, prompt stops, two hosts  (--only dump|fair|stop|groups)
   bench    measure how fast the lanes send; --full for all of it (docs/benchmarks.md)
   manage   run a management command in the environment of the portal
 """
@@ -173,6 +174,15 @@ def bench(settings: Config, arguments: list[str]) -> int:
     return benching.run(settings, arguments, _call)
 
 
+def proof(settings: Config, arguments: list[str]) -> int:
+    """Show what the engine must show, one JSON line a point; 1 when something is not as it must be."""
+    config.prepare_var(settings)
+    enter_environment(settings, "proof", arguments, for_tests=True)
+    from sendserver.local import benching
+
+    return benching.run(settings, arguments, _call, module="sendserver.testing.proof")
+
+
 def torture(settings: Config, arguments: list[str]) -> int:
     """Run the fault table of sending; one JSON line a fault."""
     _refuse_arguments("torture", arguments)
@@ -232,4 +242,5 @@ COMMANDS: dict[str, Callable[[Config, list[str]], int]] = {
     "torture": torture,
     "postfix-pair": postfix_pair,
     "bench": bench,
+    "proof": proof,
 }
