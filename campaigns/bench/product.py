@@ -29,9 +29,7 @@ from campaigns.sending.relays import KEYS
 START_PATIENCE: Final = 90.0  # seconds for a worker to say that it is ready
 STUCK: Final = 40.0  # seconds without a single chunk done
 _POLL: Final = 0.02
-# As sendserver.local starts a lane: one process, one queue, solo pool.
-_WORKER: Final = ("-m", "celery", "-A", "sendserver.celery", "worker", "--pool", "solo", "-l", "INFO")
-_QUIET: Final = ("--without-gossip", "--without-mingle")
+_WORKER: Final = ("-m", "sendserver.lane")  # as sendserver.local starts a lane
 _CHUNKS: Final = """
 SELECT count(*) FILTER (WHERE state = 'done'), count(*),
        extract(epoch FROM min(lease_until) FILTER (WHERE state = 'leased'))
@@ -132,8 +130,8 @@ class Lanes:
         environ = {**self.environ, **self.setup.urls(self.sinks.ports), "REDIS_URL": self.broker, "VAR_DIR": str(home)}
         logs = [home / f"{key}.log" for key in KEYS]
         for key, log in zip(KEYS, logs, strict=True):
-            argv = [sys.executable, *_WORKER, "-Q", key, "-n", f"{key}-{self.setup.name}@bench", *_QUIET]
             with log.open("ab") as out:
+                argv = [sys.executable, *_WORKER, key]
                 worker = processes.spawn(argv, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
             self.workers.append(worker)
         processes.wait_until(
