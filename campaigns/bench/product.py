@@ -29,9 +29,9 @@ from campaigns.sending.relays import KEYS
 START_PATIENCE: Final = 90.0  # seconds for a worker to say that it is ready
 STUCK: Final = 40.0  # seconds without a single chunk done
 _POLL: Final = 0.02
-# As sendserver.local starts a lane: one process, one queue, solo pool.
-_WORKER: Final = ("-m", "celery", "-A", "sendserver.celery", "worker", "--pool", "solo", "-l", "INFO")
-_QUIET: Final = ("--without-gossip", "--without-mingle")
+# As sendserver.local starts a lane, and the worker for everything else.
+_LANE: Final = ("-m", "sendserver.lane")
+_WORKER: Final = ("-m", "celery", "-A", "sendserver.celery", "worker", "--pool", "solo", "--without-mingle")
 _CHUNKS: Final = """
 SELECT count(*) FILTER (WHERE state = 'done'), count(*),
        extract(epoch FROM min(lease_until) FILTER (WHERE state = 'leased'))
@@ -134,8 +134,9 @@ class Lanes:
         environ = {**self.environ, **self.setup.urls(self.sinks.ports), "REDIS_URL": self.broker, "VAR_DIR": str(home)}
         logs = [home / f"{key}.log" for key in self.queues]
         for key, log in zip(self.queues, logs, strict=True):
-            argv = [*self.prefix, sys.executable, *_WORKER, "-Q", key, "-n", f"{key}-{self.setup.name}@bench", *_QUIET]
+            started = [*_LANE, key] if key in KEYS else [*_WORKER, "-Q", key, "-n", f"{key}-{self.setup.name}@bench"]
             with log.open("ab") as out:
+                argv = [*self.prefix, sys.executable, *started]
                 worker = processes.spawn(argv, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
             self.workers.append(worker)
         processes.wait_until(

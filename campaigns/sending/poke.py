@@ -19,9 +19,12 @@ def poke_after_commit(relay_keys: Iterable[str]) -> None:
         transaction.on_commit(partial(poke, key))
 
 
-def poke(relay_key: str) -> None:
-    """Put "this relay has work" into the relay's queue; a broker that is away is not an error (beat pokes again)."""
-    _send("campaigns.run_lane", [relay_key], relay_key)
+def poke(relay_key: str, *, by: Celery | None = None) -> None:
+    """Put "this relay has work" into the relay's queue; a broker that is away is not an error (beat pokes again).
+
+    `by` is an application that this process has already; without it one is made for all pokes.
+    """
+    _send("campaigns.run_lane", [relay_key], relay_key, by)
 
 
 def poke_inbound() -> None:
@@ -34,9 +37,9 @@ def poke_planner() -> None:
     _send("campaigns.start_due", [], "work")
 
 
-def poke_sweep() -> None:
+def poke_sweep(*, by: Celery | None = None) -> None:
     """Say that a lane has run dry: a campaign may have ended with it."""
-    _send("campaigns.sweep", [], "work")
+    _send("campaigns.sweep", [], "work", by)
 
 
 @lru_cache(maxsize=1)
@@ -47,8 +50,8 @@ def _broker() -> Celery:
     return app
 
 
-def _send(task: str, arguments: list[str], queue: str) -> None:
+def _send(task: str, arguments: list[str], queue: str, by: Celery | None = None) -> None:
     try:
-        _broker().send_task(task, args=arguments, queue=queue, ignore_result=True, retry=False, expires=60)
+        (by or _broker()).send_task(task, args=arguments, queue=queue, ignore_result=True, retry=False, expires=60)
     except (OperationalError, OSError):
         log.warning("no broker for a poke of %s", queue)

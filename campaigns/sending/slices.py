@@ -19,7 +19,7 @@ from campaigns.sending.claim import Claim, Item
 from campaigns.sending.letters import LetterError
 from campaigns.sending.outcomes import Result
 
-GC_ALLOCATIONS: Final = 50_000
+GC_ALLOCATIONS: Final = 10_000
 FRESH_SECONDS: Final = 1.0  # a recipient looked up longer ago is looked up again before the message goes
 
 
@@ -106,12 +106,17 @@ def raise_surprise(outcomes: Sequence[object], held: Sequence[Held]) -> None:
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
-    """Let Python look for cycles rarely: a lane makes none by itself, and each look walks all that is loaded."""
-    before = gc.get_threshold()
-    gc.freeze()
+    """Let Python look for cycles rarely, and never at what is loaded already.
+
+    A lane's process has frozen that once and for all (sendserver.lane); elsewhere it is frozen for the slice.
+    """
+    before, is_frozen = gc.get_threshold(), gc.get_freeze_count() > 0
+    if not is_frozen:
+        gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS, *before[1:])
     try:
         yield
     finally:
         gc.set_threshold(*before)
-        gc.unfreeze()
+        if not is_frozen:
+            gc.unfreeze()

@@ -328,7 +328,7 @@ def test_a_lane_that_has_run_dry_asks_for_the_end(  # type: ignore[no-untyped-de
     from campaigns.tasks import run_lane
 
     poked: list[str] = []
-    monkeypatch.setattr(poke, "_send", lambda task, _arguments, _queue: poked.append(task))
+    monkeypatch.setattr(poke, "_send", lambda task, *_: poked.append(task))
     with two_relays(settings, tmp_path):
         planned(larkfield, 4)
         poked.clear()

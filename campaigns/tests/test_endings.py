@@ -81,8 +81,7 @@ def _worker(pair: Pair, var: Path, broker: str) -> subprocess.Popen[bytes]:
         "SENDING_CONNECTIONS": "4",
         "DEBUG": "off",
     }
-    words = ["-A", "sendserver.celery", "worker", "-Q", "relay-1", "--pool", "solo", "--without-gossip"]
-    command = [sys.executable, "-m", "celery", *words, "--without-mingle", "-l", "INFO"]
+    command = [sys.executable, "-m", "sendserver.lane", "relay-1"]
     return subprocess.Popen(command, cwd=ROOT, env=environment)
 
 

@@ -136,7 +136,7 @@ class World:
     def portal(self) -> Stage:
         """Return the portal itself; the last named are the first to be stopped."""
         lanes = tuple(
-            self._worker(name, name, "--pool", "solo", patience=LANE_PATIENCE) for name in ("relay-1", "relay-2")
+            self.python(name, "-m", "sendserver.lane", name, patience=LANE_PATIENCE) for name in ("relay-1", "relay-2")
         )
         others = (
             self._worker("work", "work,inbound", "-c", "2", patience=WORKER_PATIENCE),

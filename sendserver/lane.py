@@ -1,0 +1,85 @@
+"""A lane's process: `python -m sendserver.lane relay-1` is a Celery worker that knows one queue and one task.
+
+The same worker as Celery's own command starts, begun without that command (its shell costs 8 MiB), without the
+portal's other tasks, and without the checks that load every page. What of those checks concerns a lane is asked here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging.config
+import os
+import socket
+import sys
+from typing import Final
+
+from celery import Celery
+from celery.apps.worker import Worker
+from django.conf import settings
+from kombu import Queue
+
+# glibc's malloc.h: arenas, and the size from which free memory at the end of the heap goes back at once.
+_M_TRIM_THRESHOLD, _M_ARENA_MAX = -1, -8
+ARENAS: Final = 1  # by default each thread gets its own, and keeps what its largest moment needed
+TRIM_OCTETS: Final = 128 * 1024
+TASKS: Final = "campaigns.lane_task"
+
+
+def save_memory() -> None:
+    """Tell the C library to share one heap and to give back what is free; another library than glibc goes on as is."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, ARENAS)
+        mallopt(_M_TRIM_THRESHOLD, TRIM_OCTETS)
+
+
+def application(relay_key: str) -> Celery:
+    """Return the Celery application of one lane: its queue, its task, nothing else."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "sendserver.lane_settings"
+    os.environ["CELERY_SKIP_CHECKS"] = "on"  # they load the URLs, and with them every view; see refuse_wrong_relays
+    app = Celery("sendserver")
+    app.config_from_object("django.conf:settings", namespace="CELERY")
+    app.conf.imports = (TASKS,)
+    logging.config.dictConfig(settings.LOGGING)
+    app.conf.task_queues = [Queue(relay_key)]
+    return app
+
+
+def refuse_wrong_relays() -> None:
+    """End this process when the relays may not be used as they are set: the check that concerns a lane."""
+    from campaigns.sending import relays
+
+    problems = relays.problems()
+    if problems:
+        sys.exit("\n".join(problems))
+
+
+def made_worker(relay_key: str) -> Worker:
+    """Return the Celery worker of one lane with all that it needs loaded, not yet started."""
+    worker: Worker = application(relay_key).Worker(
+        hostname=f"{relay_key}@{socket.gethostname()}",
+        pool_cls="solo",
+        queues=[relay_key],
+        loglevel="INFO",
+        without_gossip=True,  # it need not know of other workers
+        without_mingle=True,
+    )
+    return worker
+
+
+def main(arguments: list[str]) -> int:
+    """Serve the queue of the relay named until told to end; return the worker's exit code."""
+    if len(arguments) != 1 or arguments[0] not in ("relay-1", "relay-2"):
+        sys.exit("Say which relay: python -m sendserver.lane relay-1 (or relay-2).")
+    save_memory()
+    worker = made_worker(arguments[0])
+    refuse_wrong_relays()
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: no later look for cycles walks it
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
