@@ -22,7 +22,7 @@ from campaigns.bench import world
 from campaigns.bench.errors import BenchError
 from campaigns.bench.product import Lanes, Setup
 from campaigns.bench.world import Customer
-from campaigns.models import Campaign, Delivery
+from campaigns.models import Brake, Campaign, Delivery
 from campaigns.sending import letters as product_letters
 from campaigns.sending import sweep
 from sendserver.testing.proof import people, sinks
@@ -151,15 +151,19 @@ def _read_all(ground: Ground, lanes: Lanes, pair: sinks.Sinks, campaign: Campaig
     """Poke the lanes and judge what the sinks hand over until everybody has an outcome."""
     total, waiting = Found(), set[Future[Found]]()
     with ProcessPoolExecutor(READERS, initializer=prepare, initargs=(expected.to_json(),)) as readers:
-        lanes.poke()
-        for files in _files(ground, lanes, pair, campaign):
-            waiting |= {readers.submit(judge_file, str(path)) for path in files}
-            done = {one for one in waiting if one.done()}
-            waiting -= done
-            for one in done:
+        try:
+            lanes.poke()
+            for files in _files(ground, lanes, pair, campaign):
+                waiting |= {readers.submit(judge_file, str(path)) for path in files}
+                done = {one for one in waiting if one.done()}
+                waiting -= done
+                for one in done:
+                    _add(total, one.result())
+            for one in wait(waiting).done:
                 _add(total, one.result())
-        for one in wait(waiting).done:
-            _add(total, one.result())
+        except BaseException:
+            readers.shutdown(cancel_futures=True)  # nobody waits for what was handed over and not begun
+            raise
     return total
 
 
@@ -178,6 +182,8 @@ def _files(ground: Ground, lanes: Lanes, pair: sinks.Sinks, campaign: Campaign) 
         time.sleep(0.5)
         lanes.refuse_dead()
         pair.refuse_dead()
+        if brake := Brake.objects.filter(campaign=campaign, lifted_at=None).first():
+            raise BenchError(f"The campaign is braked: {brake.reason}")
         taken = sum(pair.counts())
         if taken > before:
             before, moved = taken, time.monotonic()
