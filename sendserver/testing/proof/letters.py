@@ -13,13 +13,13 @@ from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.utils import parseaddr, parsedate_to_datetime
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import dkim
 
 from sendserver.lib.tokens import Purpose, open_token
 from sendserver.testing.proof.people import Person
-from sendserver.testing.proof.reference import RefusedError, Source, decoded, shown_name
+from sendserver.testing.proof.reference import RefusedError, Source, shown_name
 
 # Rules 3.1 and 3.3: these, once each, in this order; DKIM-Signature stands twice on top.
 HEADERS = (
@@ -29,8 +29,7 @@ HEADERS = (
 )
 DAY = 86_400
 PART_HEADERS = ("Content-Type", "Content-Transfer-Encoding")
-_LONG_LINE = re.compile(rb"[^\r\n]{999,}")
-_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)|\x00")
+LINE_MOST = 998  # octets, RFC 5322 section 2.1.1
 
 
 class Taken(NamedTuple):
@@ -90,39 +89,42 @@ class Judge:
     def judge(self, taken: Taken, person: Person) -> tuple[int | None, list[str]]:
         """Return the delivery that the message's token leads to, and what is wrong with it."""
         message = cast(EmailMessage, email.message_from_bytes(taken.raw, policy=email.policy.default))
+        headers = dict(message.items())
         token = taken.sender.partition("@")[0].removeprefix("b.")
         delivery = open_token(Purpose.DELIVERY, token)
         wrong = [
             *self._bytes(taken),
-            *self._shape(message),
-            *self._headers(message, taken, token, person),
-            *self._words(message, token, taken.recipient, person),
+            *self._shape(message, headers),
+            *self._headers(headers, taken, token, person),
+            *self._words(message, str(headers["Subject"]), token, (taken.recipient, person)),
         ]
         if delivery is None:
             wrong.append(f"the return path {taken.sender} holds no token of ours")
         return delivery, [f"{taken.recipient}: {one}" for one in wrong]
 
     def _bytes(self, taken: Taken) -> Iterator[str]:
-        if _BARE.search(taken.raw):
+        lines = taken.raw.split(b"\r\n")
+        if taken.raw.count(b"\r") != len(lines) - 1 or taken.raw.count(b"\n") != len(lines) - 1 or b"\0" in taken.raw:
             yield "a bare CR, LF or a NUL"
-        if _LONG_LINE.search(taken.raw):
+        if max(map(len, lines)) > LINE_MOST:
             yield "a line beyond 998 octets"
 
-    def _shape(self, message: EmailMessage) -> Iterator[str]:
+    def _shape(self, message: EmailMessage, headers: Mapping[str, Any]) -> Iterator[str]:
         names = tuple(message.keys())
         if names != HEADERS:
             yield f"headers {names}"
         parts = list(message.iter_parts())
         if [part.get_content_type() for part in parts] != ["text/plain", "text/html"]:
             yield "the parts are not text/plain and text/html"
+        defects = [*message.defects, *(defect for value in headers.values() for defect in value.defects)]
         for part in parts:
-            if tuple(part.keys()) != PART_HEADERS or part.get_content_charset() != "utf-8":
+            own = dict(part.items())
+            if tuple(part.keys()) != PART_HEADERS or own["Content-Type"].params.get("charset") != "utf-8":
                 yield f"headers of a part {tuple(part.keys())}"
-        for one in (message, *parts):
-            defects = [*one.defects, *(defect for value in one.values() for defect in value.defects)]
-            yield from (f"defect {defect!r}" for defect in defects)
+            defects += [*part.defects, *(defect for value in own.values() for defect in value.defects)]
+        yield from (f"defect {defect!r}" for defect in defects)
 
-    def _headers(self, message: EmailMessage, taken: Taken, token: str, person: Person) -> Iterator[str]:
+    def _headers(self, message: Mapping[str, Any], taken: Taken, token: str, person: Person) -> Iterator[str]:
         want = self.expected
         out = f"<{want.base_url}/u/{token}/>, <mailto:u.{token}@{want.unsubscribe_domain}?subject=unsubscribe>"
         fixed = {
@@ -151,24 +153,24 @@ class Judge:
             yield f"the return path is {taken.sender}"
         yield from self._recipient(message, taken, person)
 
-    def _recipient(self, message: EmailMessage, taken: Taken, person: Person) -> Iterator[str]:
+    def _recipient(self, message: Mapping[str, Any], taken: Taken, person: Person) -> Iterator[str]:
         if [one.addr_spec for one in message["To"].addresses] != [taken.recipient]:
             yield f"To is {message['To']!r}"
-        raw = email.message_from_bytes(taken.raw, policy=email.policy.compat32)["To"]
+        raw = email.message_from_bytes(taken.raw.partition(b"\r\n\r\n")[0], policy=email.policy.compat32)["To"]
         # The newer parser of Python 3.11 leaves blanks between words of one name (RFC 2047 section 6.2 has none there).
         shown, address = parseaddr(re.sub(r"\r\n(?=[ \t])", "", raw))
         name = shown_name(person.columns["first_name"], person.columns["last_name"])
         if (str(make_header(decode_header(shown))), address) != (name, taken.recipient):
             yield f"To is {raw!r}, not {name!r} <{taken.recipient}>"
 
-    def _words(self, message: EmailMessage, token: str, recipient: str, person: Person) -> Iterator[str]:
+    def _words(self, message: EmailMessage, subject: str, token: str, to: tuple[str, Person]) -> Iterator[str]:
         try:
-            said = self.source.said(self.values(token, recipient, person))
+            said = self.source.said(self.values(token, *to))
         except RefusedError as error:
             yield f"was written, though it may not be: {error}"
             return
-        if str(message["Subject"]) != said.subject.lstrip(" "):  # RFC 5322 section 2.2: blanks in front are not shown
-            yield f"the subject is {str(message['Subject'])!r}, not {said.subject!r}"
+        if subject != said.subject.lstrip(" "):  # RFC 5322 section 2.2: blanks in front are not shown
+            yield f"the subject is {subject!r}, not {said.subject!r}"
         for part, content in zip(message.iter_parts(), (said.text, said.html), strict=False):
             payload = part.get_payload(decode=True)
             if payload != content:
@@ -215,6 +217,3 @@ def _where(one: object, other: bytes) -> str:
     found = one if isinstance(one, bytes) else b""
     at = next((n for n, pair in enumerate(zip(found, other, strict=False)) if pair[0] != pair[1]), 0)
     return f" at {at}: {found[at : at + 60]!r}, not {other[at : at + 60]!r}"
-
-
-__all__ = ["Expected", "Judge", "Taken", "decoded", "read"]

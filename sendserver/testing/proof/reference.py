@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from email.message import EmailMessage
-from email.policy import SMTP
 from functools import cached_property
 from html.parser import HTMLParser
 from typing import Any, Final
@@ -210,17 +209,9 @@ def _through_mail(text: str, html: str) -> tuple[bytes, bytes]:
     message = EmailMessage()
     message.set_content(text, cte="quoted-printable")
     message.add_alternative(html, subtype="html", cte="quoted-printable")
-    parts = [part.as_bytes(policy=SMTP) for part in message.iter_parts()]
-    return tuple(decoded(part) for part in parts)  # type: ignore[return-value]
-
-
-def decoded(part: bytes) -> bytes:
-    """Return the content of one part as bytes."""
-    import email
-
-    payload = email.message_from_bytes(part, policy=SMTP).get_payload(decode=True)
-    assert isinstance(payload, bytes)
-    return payload
+    decoded = [part.get_payload(decode=True) for part in message.iter_parts()]
+    first, second = (part.replace(b"\n", b"\r\n") for part in decoded if isinstance(part, bytes))
+    return first, second
 
 
 def shown_name(first: str, last: str) -> str:

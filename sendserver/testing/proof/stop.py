@@ -56,7 +56,7 @@ class Kind:
 
 
 KINDS: Final = (
-    Kind("fast", Setup("fast", 9, _URL), 60_000, 2_000, 12_000),
+    Kind("fast", Setup("fast", 9, _URL), 60_000, 2_000, 24_000),
     # One of the slow relays takes groups of commands, the other one a command at a time.
     Kind("slow", Setup("slow", 10, _URL), 600, 8, 60, ({"delay": (0.5, 2.0)}, {"delay": (0.5, 2.0), "groups": False})),
     Kind("limited", Setup("limited", 11, _URL + "&rate=5"), 600, 12, 60),
