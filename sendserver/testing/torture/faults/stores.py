@@ -17,11 +17,13 @@ from campaigns.models import Brake, Chunk, Delivery, Outcome, Retry
 from campaigns.sending import relay_log, resolve
 from campaigns.sending.poke import poke
 from sendserver.testing import databases
+from sendserver.testing.hook import Hook
 from sendserver.testing.personas import make_user
 from sendserver.testing.relay import Phase, ScriptedRelay, reply
 from sendserver.testing.torture import books
 from sendserver.testing.torture.arena import KEYS, PEOPLE, Arena, Told
 from sendserver.testing.torture.child import Failpoint
+from sendserver.testing.torture.faults.duty import is_called, on_duty
 from sendserver.testing.torture.oracle import Cut
 
 _FULL = """
@@ -221,13 +223,14 @@ def disk_full(here: Arena, told: Told, seed: int) -> Told:
     """Row 24: full is the disk of the journal, of the log, or of the database."""
     here.plan(delay=0.05)
     here.all_over("relay-1")
-    (_journal_full, _log_full, _database_full)[(seed - 1) % 3](here, told)
-    here.lanes()
-    here.settle(told)
+    with on_duty(here) as hook:
+        (_journal_full, _log_full, _database_full)[(seed - 1) % 3](here, told, hook)
+        here.lanes()
+        here.settle(told)
     return told
 
 
-def _journal_full(here: Arena, told: Told) -> None:
+def _journal_full(here: Arena, told: Told, hook: Hook) -> None:
     """Without a journal nothing is sent."""
     limit = here.chance.randint(600, 9000)
     one = here.lane(file_limit=limit)
@@ -235,18 +238,20 @@ def _journal_full(here: Arena, told: Told) -> None:
     time.sleep(0.5)  # what is on the wire is answered
     told.doubt = int(str(here.sending["connections"]))  # answers that could not be kept, one a connection
     _stands_still(here, told)
+    is_called(here, told, hook, "journal:relay-1@")
     one.end()
 
 
-def _log_full(here: Arena, told: Told) -> None:
+def _log_full(here: Arena, told: Told, hook: Hook) -> None:
     """Without a log all is sent, a failure to be logged in the midst of it too."""
     one = here.lane(log="/dev/full", failpoint=Failpoint("before the flush", 2, "fail"))
     told.hits = int(here.until(lambda: here.taken >= PEOPLE))
     told.incidents = 1
     told.claim(one.is_alive, "the lane died of a log that cannot be written")
+    is_called(here, told, hook, "log:relay-1@")
 
 
-def _database_full(here: Arena, told: Told) -> None:
+def _database_full(here: Arena, told: Told, hook: Hook) -> None:
     """Without room for outcomes the lane ends; the journal knows what it sent meanwhile."""
     one = here.lane()
     here.until(lambda: here.taken > here.chance.randint(3, 30))
@@ -255,6 +260,7 @@ def _database_full(here: Arena, told: Told) -> None:
     time.sleep(1.0)
     _stands_still(here, told)
     told.claim(one.is_alive, "the lane died of it")
+    is_called(here, told, hook, "database:full")
     _as_superuser(here, _ROOM_AGAIN)
 
 
