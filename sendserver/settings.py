@@ -228,7 +228,7 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_HANDLERS = [
     "sendserver.lib.uploads.CappedUploadHandler",  # MAX_UPLOAD_BYTES, while the file arrives
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
-    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+    "sendserver.lib.uploads.DiskUploadHandler",
 ]
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=512 * 1024 * 1024)
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000

@@ -5,7 +5,6 @@ Changes nothing about the slice: whatever ended it goes on up. Alarms are loaded
 
 from __future__ import annotations
 
-import errno
 import platform
 from collections.abc import Callable
 from functools import wraps
@@ -14,12 +13,10 @@ from typing import Any, Final, ParamSpec, TypeVar
 import psycopg
 from django.db import DatabaseError
 
-from sendserver.lib import logs
+from sendserver.lib import disk, logs
 
 Given = ParamSpec("Given")
 Value = TypeVar("Value")
-# A disk that is full, over quota, limited, read-only, broken or not ours.
-DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM})
 # PostgreSQL's appendix A: class 53, insufficient resources (disk full); 25006, a server that takes no writes.
 NO_ROOM: Final = ("53", "25006")
 
@@ -47,7 +44,7 @@ def reported(run: Callable[Given, Value]) -> Callable[Given, Value]:
 def _words(relay_key: str, error: OSError | DatabaseError | psycopg.Error) -> tuple[str, str]:
     """Return key and text of the alarm that an error is; empty for one that is none."""
     if isinstance(error, OSError):
-        if error.errno not in DISK:
+        if not disk.takes_nothing(error):
             return "", ""
         text = f"The journal of {_place(relay_key)} cannot be written ({error.strerror}). This lane sends nothing."
         return f"journal:{_place(relay_key)}", text

@@ -45,7 +45,7 @@ ROWS = (
     Row(21, "every poke many times, redelivered, two workers a relay", stores.told_twice),
     Row(22, "database restarted, killed, its answer to a commit lost", stores.database_gone),
     Row(23, "failover that lost the last commits", stores.failed_over),
-    Row(24, "disk full: journal, log, database", stores.disk_full, missing="uploads are not tried here"),
+    Row(24, "disk full: journal, log, database, upload", stores.disk_full),
     Row(25, "clock of a worker jumps an hour", stores.clock_jumps),
     Row(26, "planner killed half-way, three at once", people.planners),
     Row(27, "unsubscribed, removed, added in mid-send", people.unsubscribed),
