@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sendserver.testing.torture.arena import Arena, Told
-from sendserver.testing.torture.faults import conversations, deaths, people, secured, stores
+from sendserver.testing.torture.faults import conversations, deaths, people, releases, secured, stores
 
 Plant = Callable[[Arena, Told, int], Told]
 
@@ -59,6 +59,6 @@ ROWS = (
     Row(35, "memory and open files of a lane", deaths.growing),
     Row(36, "worker alive but deaf", deaths.deaf),
     Row(37, "zombie wakes behind its lease, before the dot", deaths.zombie),
-    Row(38, "old and new code together", None, missing="an earlier release to run beside this one"),
+    Row(38, "old and new code together", releases.side_by_side),
     Row(39, "restored from a backup", stores.restored),
 )
