@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from campaigns import planning
+from campaigns import alarms, planning
 from campaigns.inbound import process
 from campaigns.lane_task import run_lane
 from campaigns.sending import poke, relay_log, relays, sweep
 
-__all__ = ["poke_lanes", "process_inbound", "read_relay_logs", "run_lane", "start_due", "sweep_campaigns"]
+__all__ = ["poke_lanes", "process_inbound", "read_relay_logs", "run_lane", "start_due", "sweep_campaigns", "watch"]
 
 
 @shared_task(name="campaigns.poke_lanes")
@@ -41,3 +41,9 @@ def read_relay_logs() -> None:
 def process_inbound() -> None:
     """Read mail that came in."""
     process.process_waiting()
+
+
+@shared_task(name="campaigns.watch")
+def watch() -> None:
+    """Look whether a person must be called."""
+    alarms.watch()

@@ -24,6 +24,7 @@ app.conf.beat_schedule = {
     "poke-lanes": {"task": "campaigns.poke_lanes", "schedule": 15.0},
     "start-due-campaigns": {"task": "campaigns.start_due", "schedule": 10.0},
     "sweep-campaigns": {"task": "campaigns.sweep", "schedule": 30.0},
+    "watch": {"task": "campaigns.watch", "schedule": 30.0},
     "read-relay-logs": {"task": "campaigns.read_relay_logs", "schedule": 15.0},
     "process-inbound": {"task": "campaigns.process_inbound", "schedule": 20.0},
     "check-domains": {"task": "accounts.check_domains", "schedule": 300.0},

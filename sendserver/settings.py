@@ -217,6 +217,8 @@ RELAY_SELF_TEST = env.str("RELAY_SELF_TEST", default="").lower()
 INBOUND_LISTEN = env.str("INBOUND_LISTEN", default="127.0.0.1:2525")
 DNS_SERVERS = env.list("DNS_SERVERS", default=["1.1.1.1:53", "9.9.9.9:53"])
 ONCALL_EMAIL = env.str("ONCALL_EMAIL", default=PLATFORM.help_email)
+ONCALL_WEBHOOK = env.str("ONCALL_WEBHOOK", default="")  # also told of alarms, by a signed POST; empty: mail alone
+ONCALL_WEBHOOK_KEY = env.str("ONCALL_WEBHOOK_KEY", default="")
 ALLOWED_BASES = env.list(
     "ALLOWED_BASES", default=["express_doi", "express_soi", "express_written", "express_oral"]
 )  # rules CONSENT-BASIS; explicit permission by default
@@ -226,7 +228,7 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_HANDLERS = [
     "sendserver.lib.uploads.CappedUploadHandler",  # MAX_UPLOAD_BYTES, while the file arrives
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
-    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+    "sendserver.lib.uploads.DiskUploadHandler",
 ]
 MAX_UPLOAD_BYTES = env.int("MAX_UPLOAD_BYTES", default=512 * 1024 * 1024)
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
@@ -268,6 +270,7 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = 900
 CELERY_TASK_SOFT_TIME_LIMIT = 840
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # workers log like everybody else: see LOGGING
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 1800,
@@ -313,6 +316,6 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "sendserver.lib.logs.LineFormatter"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"stderr": {"class": "sendserver.lib.logs.CountingHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
 }

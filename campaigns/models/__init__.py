@@ -1,5 +1,6 @@
 """Tables of campaigns, one module a subject."""
 
+from campaigns.models.alarms import Alarm
 from campaigns.models.composing import Campaign, CampaignState, ClickCount, Link, Snapshot
 from campaigns.models.events import Event, EventKind, InboundMail
 from campaigns.models.relay_log import RelayLog, RelayTrace
@@ -20,6 +21,7 @@ from campaigns.models.sending import (
 )
 
 __all__ = [
+    "Alarm",
     "Brake",
     "Campaign",
     "CampaignState",

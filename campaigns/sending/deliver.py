@@ -32,6 +32,7 @@ from campaigns.sending.smtp import SmtpConnection, Timeouts, WireError
 from campaigns.sending.supply import Mode, Supply
 from campaigns.sending.system_lane import SystemMailSender
 from campaigns.sending.threads import DatabaseThreads
+from campaigns.sending.trouble import reported
 from campaigns.sending.writer import Writer
 from sendserver.lib import clock
 from sendserver.lib.relays import RelayConfig
@@ -44,6 +45,7 @@ WIRE_FAILURES_MAX: Final = 2  # of one message in a slice; then it waits, so tha
 OUTCOMES: Final = {Kind.ACCEPTED: State.ACCEPTED, Kind.REJECTED: State.REJECTED, Kind.RETRY: State.DEFERRED}
 
 
+@reported
 def run_lane(relay_key: str, *, should_end: Callable[[], bool] = lambda: False) -> Report:
     """Serve relay `relay_key` for one slice of at most SENDING["slice_seconds"]; harmless to call at any time.
 

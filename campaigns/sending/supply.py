@@ -30,7 +30,7 @@ FIRST_BITE: Final = 100  # people, while the lane does not know how fast it is, 
 SMALLEST_BITE: Final = 10  # as many as there are connections by default
 WAIT_SECONDS: Final = 5.0  # a lane without work waits this long for what is put off, else its slice ends
 RIPE_SECONDS: Final = 0.5
-AHEAD_SECONDS: Final = 0.3  # a chunk is fetched this long before the last one is through
+AHEAD_SECONDS: Final = 0.15  # a chunk is fetched this long before the last one is through
 
 
 class Host(Protocol):
@@ -220,6 +220,8 @@ class Supply:
             held = Held(claim, deque((item, asked) for item in claim.items), lease_until)
             for item, reason in claim.left_out:
                 self._leave_out(held, item, reason)
+            if claim.chunk_id is not None:
+                claim.items.clear()  # `waiting` has them; whoever was served is not held until the chunk is through
             self.held.append(held)
         await lane.flush_if_through(held)
         return True

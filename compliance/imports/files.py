@@ -7,6 +7,7 @@ workbooks. Excel workbooks are turned into CSV at once by a child process with l
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import secrets
 from collections.abc import Iterable
@@ -18,8 +19,9 @@ from django.conf import settings
 
 from compliance.errors import FileRefusedError
 from compliance.imports import workbook
-from sendserver.lib import words
+from sendserver.lib import disk, words
 
+log = logging.getLogger(__name__)
 HEAD = 64 * 1024  # bytes looked at before anything else
 _ARCHIVE: Final = "This is a packed archive. Unpack it and upload the CSV or Excel file inside."
 _PROGRAM: Final = "This is a program, not a list. Upload a CSV or Excel file."
@@ -75,6 +77,12 @@ def receive(chunks: Iterable[bytes]) -> Stored:
         kind = look_at(target)
         if kind == "xlsx":
             _unfold(target)
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        if not disk.takes_nothing(error):
+            raise
+        log.critical("an upload found no room: %s", error)
+        raise no_room() from error
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -103,6 +111,11 @@ def limit() -> str:
 def too_large() -> FileRefusedError:
     """Return the refusal of a file above the limit."""
     return FileRefusedError(f"The file is larger than {limit()}. Split it and upload the parts one by one.")
+
+
+def no_room() -> FileRefusedError:
+    """Return the refusal of a file for which our disk has no room."""
+    return FileRefusedError("We have no room for this file at the moment. Nothing of it was kept. Try again later.")
 
 
 def look_at(path: Path) -> str:

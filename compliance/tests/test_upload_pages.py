@@ -12,6 +12,7 @@ from django.utils import timezone
 from compliance import tasks
 from compliance.models import Attestation, ContactList, ImportJob, ImportRow, ImportState, ListMembership
 from compliance.tests.helpers import csv_of, finished, mapped, people, upload
+from sendserver.testing.full_disk import full_disk
 
 CONSENT = {
     "source": "checkout",
@@ -373,3 +374,17 @@ def test_statement_downloads(larkfield, alice, mallory):
     assert "1) Every person on list Readers (2 addresses" in text
     assert "Signed by Alice Larkfield, Owner" in text
     assert mallory.client.get(reverse("import_statement", args=[job.uid])).status_code == 404
+
+
+@pytest.mark.parametrize("rows", [9_000, 40_000], ids=["held in memory", "above what is held in memory"])
+def test_a_full_disk_refuses_the_file_in_words_and_keeps_nothing(alice, settings, tmp_path, rows):
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path
+    data = csv_of(people(rows))
+    assert (len(data) > settings.FILE_UPLOAD_MAX_MEMORY_SIZE) is (rows > 10_000)
+    with full_disk(150_000):
+        answer = start(alice, data)
+    assert answer.status_code == 200
+    assert "We have no room for this file at the moment." in answer.content.decode()
+    assert not ImportJob.objects.exists()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert start(alice, data).status_code == 302

@@ -26,7 +26,7 @@ from compliance.views import poke
 from compliance.wording import CURRENT
 from sendserver.lib import tags
 from sendserver.lib.clientip import client_ip
-from sendserver.lib.uploads import was_too_large
+from sendserver.lib.uploads import found_no_room, was_too_large
 
 NO_FILE = "The file is not there any more. Upload it again."
 SHOWN_ROWS = 5
@@ -45,6 +45,8 @@ def upload_file(request: PortalRequest) -> HttpResponse:
     )
     if posted and was_too_large(request):
         form.add_error("file", str(files.too_large()))
+    elif posted and found_no_room(request):
+        form.add_error("file", str(files.no_room()))
     elif posted and form.is_valid():
         file = cast(UploadedFile, form.cleaned_data["file"])
         try:

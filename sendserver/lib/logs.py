@@ -7,10 +7,25 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import TextIO
 
 _TOKEN = re.compile(r"(?<![a-z0-9])([a-z0-9]{2}[a-z2-7]{4})[a-z2-7]{22}(?![a-z0-9])", re.IGNORECASE)
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?=[\w-]+\.)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_lost: list[int] = [0]  # lines that could not be written, of this process
+
+
+class CountingHandler(logging.StreamHandler[TextIO]):
+    """Write to stderr and count what cannot be written, in place of trying to say so on that same stderr."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the base class's name)
+        """Count a lost line; the caller goes on."""
+        _lost[0] += 1
+
+
+def lost_lines() -> int:
+    """Return how many lines this process could not write since its start."""
+    return _lost[0]
 
 
 class LineFormatter(logging.Formatter):

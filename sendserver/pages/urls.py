@@ -24,4 +24,5 @@ urlpatterns = [
     path("portal/", portal.home, name="portal_home"),
     path("portal/now/", portal.sending_now, name="portal_now"),
     path("healthz", views.healthz, name="healthz"),
+    path("healthz/sending", views.healthz_sending, name="healthz_sending"),
 ]

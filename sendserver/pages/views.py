@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
+from campaigns import alarms
 from compliance import policy, policy_text
 from compliance.rules import registry
 from sendserver.lib import clock, ratelimit
@@ -198,3 +199,18 @@ def healthz(request: HttpRequest) -> HttpResponse:
     except DatabaseError:
         return HttpResponse("database\n", status=503, content_type="text/plain")
     return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_GET
+@cache_control(no_store=True)
+def healthz_sending(request: HttpRequest) -> HttpResponse:
+    """Answer a monitor: 200 without an open alarm, else 503 and one line each, key and since when.
+
+    The database away is an alarm too, the one that cannot be written down. Causes stand on the staff page only.
+    """
+    try:
+        open_now = [f"{alarm.key} since {alarm.since:%Y-%m-%dT%H:%MZ}" for alarm in alarms.live()]
+    except DatabaseError:
+        open_now = ["database"]
+    text = "\n".join(open_now) or "ok"
+    return HttpResponse(f"{text}\n", status=503 if open_now else 200, content_type="text/plain")

@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, path
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from abuse.moderation import may_moderate
-from sendserver.staff import do_not_mail, nav, relays, start
+from sendserver.staff import alarms, do_not_mail, nav, relays, start
 
 View = Callable[..., HttpResponse]
 
@@ -49,6 +49,7 @@ class StaffSite(AdminSite):
             path("relays/<str:key>/resume/", self._act(relays.resume), name="staff_relay_resume"),
             path("doubts/<int:pk>/settle/", self._act(relays.settle), name="staff_doubt_settle"),
             path("aside/<int:pk>/again/", self._act(relays.try_again), name="staff_aside_again"),
+            path("alarms/<int:pk>/acknowledge/", self._act(alarms.acknowledge), name="staff_alarm_acknowledge"),
             path("brakes/<int:pk>/lift/", self._act(relays.lift), name="staff_brake_lift"),
             path(
                 "do-not-mail/",

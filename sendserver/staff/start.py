@@ -10,7 +10,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest
 
 from accounts.models import Standing
-from sendserver.staff import queues, relays
+from sendserver.staff import alarms, queues, relays
 from sendserver.staff.queues import Waiting
 
 PAGE: Final = 14
@@ -38,6 +38,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "page_obj": Paginator(shown, PAGE).get_page(request.GET.get("page")),
         "filters": _filters(rows, request),
         "q": request.GET.get("q", ""),
+        **alarms.panel(request),
         **relays.panel(),
     }
 

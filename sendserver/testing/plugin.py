@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from django.core.cache import cache, caches
 from django.test import TransactionTestCase, override_settings
+from hypothesis import HealthCheck
 from pytest_django.plugin import DjangoDbBlocker
 
 from sendserver.testing import databases
 
+# A busy machine is no fault of what is tested: an example may take as long as it takes.
+hypothesis.settings.register_profile("sendserver", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.settings.load_profile("sendserver")
 pytest_plugins = ["sendserver.testing.personas", "sendserver.testing.browser"]
 
 

@@ -27,6 +27,7 @@ robots                               200 200 200 200 200 200 200  405 405 405 40
 portal_home                          302 200 200 200 200 302 302  405 405 405 405 405 405 405
 portal_now                           302 200 200 200 200 302 302  405 405 405 405 405 405 405
 healthz                              200 200 200 200 200 200 200  405 405 405 405 405 405 405
+healthz_sending                      200 200 200 200 200 200 200  405 405 405 405 405 405 405
 second_factor                        302 200 200 200 200 302 302  302 405 405 405 405 405 405
 invite_accept                        200 200 200 200 200 200 200  400 403 403 403 403 403 403
 from_confirm                         200 200 200 200 200 200 200  200 200 200 200 200 200 200
@@ -174,6 +175,7 @@ staff_relay_drain                     405 405  302 302
 staff_relay_resume                    405 405  302 302
 staff_doubt_settle                    405 405  302 302
 staff_aside_again                     405 405  404 404
+staff_alarm_acknowledge               405 405  404 404
 staff_brake_lift                      405 405  404 404
 staff_do_not_mail                     200 200  200 200
 staff_do_not_mail_lift                405 405  302 302

@@ -116,6 +116,7 @@ STAFF_ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
     "admin:staff_relay_resume": lambda world: {"key": "relay-1"},
     "admin:staff_doubt_settle": lambda world: {"pk": world.complaint.delivery_id or 0},
     "admin:staff_aside_again": lambda world: {"pk": 0},  # nothing is set aside
+    "admin:staff_alarm_acknowledge": lambda world: {"pk": 0},  # no alarm is open
     "admin:staff_brake_lift": lambda world: {"pk": 0},  # no brake is set
     "admin:staff_do_not_mail_lift": lambda world: {"pk": _first(Suppression)},
 }

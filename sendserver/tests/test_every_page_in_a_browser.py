@@ -29,6 +29,7 @@ NO_PAGE = {
     "admin:jsi18n",
     "admin:logout",
     "healthz",
+    "healthz_sending",
     "import_rows_csv",
     "mfa_add_webauthn",  # asks the browser for a passkey at once
     "postmaster_json",

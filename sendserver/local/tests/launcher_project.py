@@ -63,6 +63,11 @@ FILES = {
         from celery import Celery
         app = Celery("mini", broker=os.environ["REDIS_URL"])
         """,
+    "sendserver/lane.py": """
+        import sys
+        from sendserver.celery import app
+        app.Worker(pool_cls="solo", queues=[sys.argv[1]], without_gossip=True, without_mingle=True).start()
+        """,
     "sendserver/local/dns.py": """
         import os, socket, threading
         numbers = [int(one.split(":")[1]) for one in os.environ["DNS_SERVERS"].split(",")]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sendserver.testing.torture.arena import Arena, Told
-from sendserver.testing.torture.faults import conversations, deaths, people, secured, stores
+from sendserver.testing.torture.faults import conversations, deaths, people, releases, secured, stores
 
 Plant = Callable[[Arena, Told, int], Told]
 
@@ -34,7 +34,7 @@ ROWS = (
     Row(10, "mailbox full for three days", conversations.mailbox_full),
     Row(11, "550 5.1.1 for one recipient", conversations.no_such_user),
     Row(12, "550 5.7.1 behind the dot", conversations.called_spam),
-    Row(13, "5xx at MAIL, 535 at AUTH", secured.refused_for_good, missing="a page to the operator"),
+    Row(13, "5xx at MAIL, 535 at AUTH", secured.refused_for_good),
     Row(14, "replies that are none", conversations.nonsense),
     Row(15, "connection broken off at each phase", conversations.broken_off),
     Row(16, "half-open connection", conversations.half_open),
@@ -45,7 +45,7 @@ ROWS = (
     Row(21, "every poke many times, redelivered, two workers a relay", stores.told_twice),
     Row(22, "database restarted, killed, its answer to a commit lost", stores.database_gone),
     Row(23, "failover that lost the last commits", stores.failed_over),
-    Row(24, "disk full: journal, log, database", stores.disk_full, missing="an alarm; uploads are not tried here"),
+    Row(24, "disk full: journal, log, database, upload", stores.disk_full),
     Row(25, "clock of a worker jumps an hour", stores.clock_jumps),
     Row(26, "planner killed half-way, three at once", people.planners),
     Row(27, "unsubscribed, removed, added in mid-send", people.unsubscribed),
@@ -59,6 +59,6 @@ ROWS = (
     Row(35, "memory and open files of a lane", deaths.growing),
     Row(36, "worker alive but deaf", deaths.deaf),
     Row(37, "zombie wakes behind its lease, before the dot", deaths.zombie),
-    Row(38, "old and new code together", None, missing="an earlier release to run beside this one"),
+    Row(38, "old and new code together", releases.side_by_side),
     Row(39, "restored from a backup", stores.restored),
 )

@@ -10,9 +10,11 @@ from django.db.models import Max
 from campaigns.models import Event, Outcome, RelayState, Retry
 from campaigns.sending import relay_log, resolve
 from compliance.models import Suppression
+from sendserver.testing.hook import Hook
 from sendserver.testing.relay import Phase, close, hang, raw_bytes, reply
 from sendserver.testing.torture import books
 from sendserver.testing.torture.arena import PEOPLE, Arena, Told
+from sendserver.testing.torture.faults.duty import is_called, is_told_of_the_end
 from sendserver.testing.torture.oracle import QUEUED
 from sendserver.testing.torture.relayside import dripping
 
@@ -214,8 +216,8 @@ def called_spam(here: Arena, told: Told, seed: int) -> Told:
     return told
 
 
-def sender_refused(here: Arena, told: Told, seed: int) -> Told:
-    """Row 13: 5xx at MAIL on both relays: lanes pause, everybody stays planned, until it is mended."""
+def sender_refused(here: Arena, told: Told, hook: Hook) -> Told:
+    """Row 13: 5xx at MAIL on both relays: lanes pause, somebody is called, nobody is used up until it is mended."""
     here.plan(40)
     rules = [relay.rules for relay in here.relays]
     for relay in here.relays:
@@ -226,10 +228,12 @@ def sender_refused(here: Arena, told: Told, seed: int) -> Told:
     told.hits = sum(relay.count(Phase.MAIL) for relay in here.relays)
     told.claim(set(books.states_of(here.campaign).values()) == {"planned"}, "somebody was used up by it")
     told.claim(not Outcome.objects.exists(), "an outcome was written")
+    is_called(here, told, hook, "relay-1:fault", "relay-2:fault")
     for some in rules:
         some.clear()
     here.settle(told)
     _nobody_blamed(here, told)
+    is_told_of_the_end(here, told, hook, "relay-1:fault", "relay-2:fault")
     return told
 
 

@@ -13,25 +13,31 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from campaigns.models import Outcome, RelayState
+from sendserver.testing.hook import Hook
 from sendserver.testing.relay import Phase
 from sendserver.testing.torture import books
 from sendserver.testing.torture.arena import Arena, Told
 from sendserver.testing.torture.faults import conversations
+from sendserver.testing.torture.faults.duty import is_called, is_told_of_the_end, on_duty
 
 CREDENTIALS = ("portal", "secret")
+FAULTS = ("relay-1:fault", "relay-2:fault")
 
 
 def refused_for_good(here: Arena, told: Told, seed: int) -> Told:
     """Row 13: the relays refuse our sender, or our sign-in."""
-    return (conversations.sender_refused if seed % 2 else sign_in_refused)(here, told, seed)
+    with on_duty(here) as hook:
+        return (conversations.sender_refused if seed % 2 else sign_in_refused)(here, told, hook)
 
 
-def sign_in_refused(here: Arena, told: Told, seed: int) -> Told:
+def sign_in_refused(here: Arena, told: Told, hook: Hook) -> Told:
     """Row 13, second part: 535 on both relays; the lanes pause, everybody stays planned."""
     _secure(here, _certificate(here.folder / "good.pem"), "good.pem")
     for relay in here.relays:
         relay.credentials = ("portal", "changed")
-    return _paused_then_mended(here, told, Phase.AUTH, lambda relay: setattr(relay, "credentials", CREDENTIALS))
+    _paused_then_mended(here, told, Phase.AUTH, lambda relay: setattr(relay, "credentials", CREDENTIALS), hook=hook)
+    is_told_of_the_end(here, told, hook, *FAULTS)
+    return told
 
 
 def no_trust(here: Arena, told: Told, seed: int) -> Told:
@@ -58,8 +64,13 @@ def _secure(here: Arena, certificate: Path, name: str) -> None:
     here.urls = (first, second)
 
 
-def _paused_then_mended(here: Arena, told: Told, phase: str, mend: object, *, silent: bool = False) -> Told:
-    """Run with the fault, check that nothing was used up and (`silent`) no secret left, mend it and go on."""
+def _paused_then_mended(  # noqa: PLR0913 (keywords)
+    here: Arena, told: Told, phase: str, mend: object, *, silent: bool = False, hook: Hook | None = None
+) -> Told:
+    """Run with the fault, check that nothing was used up and (`silent`) no secret left, mend it and go on.
+
+    With `hook` somebody must be called meanwhile.
+    """
     here.plan(40)
     here.lanes()
     here.until(lambda: all(relay.count(phase) >= 2 for relay in here.relays))
@@ -69,6 +80,8 @@ def _paused_then_mended(here: Arena, told: Told, phase: str, mend: object, *, si
     told.claim(set(books.states_of(here.campaign).values()) == {"planned"}, "somebody was used up by it")
     told.claim(not Outcome.objects.exists(), "an outcome was written")
     told.claim(not RelayState.objects.filter(healthy=True).exists(), "a relay is called healthy")
+    if hook is not None:
+        is_called(here, told, hook, *FAULTS)
     if silent:
         heard = [word for relay in here.relays for one in relay.sessions for word in one.commands]
         told.claim(not any(word.upper().startswith("AUTH") for word in heard), "credentials left")

@@ -5,23 +5,31 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import redis
 from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
+from django.urls import reverse
 from psycopg import sql
 
+from accounts.models import Role
 from campaigns import brakes
 from campaigns.models import Brake, Chunk, Delivery, Outcome, Retry
 from campaigns.sending import relay_log, resolve
 from campaigns.sending.poke import poke
+from compliance.models import ImportJob
 from sendserver.testing import databases
-from sendserver.testing.personas import make_user
+from sendserver.testing.full_disk import full_disk
+from sendserver.testing.hook import Hook
+from sendserver.testing.personas import join, make_user
 from sendserver.testing.relay import Phase, ScriptedRelay, reply
 from sendserver.testing.torture import books
 from sendserver.testing.torture.arena import KEYS, PEOPLE, Arena, Told
 from sendserver.testing.torture.child import Failpoint
+from sendserver.testing.torture.faults.duty import is_called, on_duty
 from sendserver.testing.torture.oracle import Cut
 
 _FULL = """
@@ -221,13 +229,15 @@ def disk_full(here: Arena, told: Told, seed: int) -> Told:
     """Row 24: full is the disk of the journal, of the log, or of the database."""
     here.plan(delay=0.05)
     here.all_over("relay-1")
-    (_journal_full, _log_full, _database_full)[(seed - 1) % 3](here, told)
-    here.lanes()
-    here.settle(told)
+    with on_duty(here) as hook:
+        (_journal_full, _log_full, _database_full)[(seed - 1) % 3](here, told, hook)
+        _upload_refused(here, told)
+        here.lanes()
+        here.settle(told)
     return told
 
 
-def _journal_full(here: Arena, told: Told) -> None:
+def _journal_full(here: Arena, told: Told, hook: Hook) -> None:
     """Without a journal nothing is sent."""
     limit = here.chance.randint(600, 9000)
     one = here.lane(file_limit=limit)
@@ -235,18 +245,20 @@ def _journal_full(here: Arena, told: Told) -> None:
     time.sleep(0.5)  # what is on the wire is answered
     told.doubt = int(str(here.sending["connections"]))  # answers that could not be kept, one a connection
     _stands_still(here, told)
+    is_called(here, told, hook, "journal:relay-1@")
     one.end()
 
 
-def _log_full(here: Arena, told: Told) -> None:
+def _log_full(here: Arena, told: Told, hook: Hook) -> None:
     """Without a log all is sent, a failure to be logged in the midst of it too."""
     one = here.lane(log="/dev/full", failpoint=Failpoint("before the flush", 2, "fail"))
     told.hits = int(here.until(lambda: here.taken >= PEOPLE))
     told.incidents = 1
     told.claim(one.is_alive, "the lane died of a log that cannot be written")
+    is_called(here, told, hook, "log:relay-1@")
 
 
-def _database_full(here: Arena, told: Told) -> None:
+def _database_full(here: Arena, told: Told, hook: Hook) -> None:
     """Without room for outcomes the lane ends; the journal knows what it sent meanwhile."""
     one = here.lane()
     here.until(lambda: here.taken > here.chance.randint(3, 30))
@@ -255,7 +267,28 @@ def _database_full(here: Arena, told: Told) -> None:
     time.sleep(1.0)
     _stands_still(here, told)
     told.claim(one.is_alive, "the lane died of it")
+    is_called(here, told, hook, "database:full")
     _as_superuser(here, _ROOM_AGAIN)
+
+
+def _upload_refused(here: Arena, told: Told) -> None:
+    """An upload that finds no room is refused in words and leaves nothing, whether Django holds it in memory or not."""
+    owner = join(here.organization, "Alice", Role.OWNER)
+    store, kept = Path(settings.MEDIA_ROOT), settings.FILE_UPLOAD_TEMP_DIR
+    store.mkdir(parents=True, exist_ok=True)
+    settings.FILE_UPLOAD_TEMP_DIR = here.folder
+    before = set(store.rglob("*")), set(here.folder.glob("*.upload*"))
+    for octets in (300_000, settings.FILE_UPLOAD_MAX_MEMORY_SIZE + 300_000):
+        data = b"email\n" + b"reader@crowd.example\n" * (octets // 21)
+        form = {"contact_list": "new", "list_name": "Shop", "file": SimpleUploadedFile("people.csv", data, "text/csv")}
+        with full_disk(100_000):
+            answer = owner.client.post(reverse("upload_file"), form, headers={"host": "localhost"})
+        told.claim(
+            answer.status_code == 200 and b"We have no room" in answer.content, f"an upload: {answer.status_code}"
+        )
+    settings.FILE_UPLOAD_TEMP_DIR = kept
+    told.claim(not ImportJob.objects.exists(), "an upload became a job without its file")
+    told.claim((set(store.rglob("*")), set(here.folder.glob("*.upload*"))) == before, "half a file stays")
 
 
 def _stands_still(here: Arena, told: Told) -> None:
