@@ -89,7 +89,6 @@ class Lane:
         self.system = SystemMailSender(self)
         self._threads = DatabaseThreads(relay_key)
         self._flushing = asyncio.Lock()
-        self._journal_waits = False
 
     # --- the slice
     async def run(self) -> Report:
@@ -305,7 +304,7 @@ class Lane:
             await self.relay_trouble(decision)
 
     def _note(self, held: Held, item: Item, decision: Decision, details: dict[str, Any], octets: int) -> None:
-        """Keep the result: in the journal within this turn of the loop, in the database within FLUSH_SECONDS."""
+        """Keep the result: in the journal at once, in the database within FLUSH_SECONDS."""
         state = OUTCOMES.get(decision.kind, State.IN_DOUBT)
         result = result_of(
             item,
@@ -319,20 +318,9 @@ class Lane:
             **details,
         )
         self.journal.answered(item.delivery_id, item.attempt, result.to_json())
-        if not self._journal_waits:  # written sooner when a connection starts its next message
-            self._journal_waits = True
-            asyncio.get_running_loop().call_soon(self._write_journal)
         held.results.append(result)
         self.accepted += state == State.ACCEPTED
         self.in_doubt += state == State.IN_DOUBT
-
-    def _write_journal(self) -> None:
-        self._journal_waits = False
-        try:
-            self.journal.flush()
-        except OSError:  # nothing may be sent any more; the lines are kept, and `started` fails like this write
-            log.exception("%s: the journal cannot be written", self.key)
-            self.ending = True
 
     def put_back(self, held: Held) -> None:
         """Leave a recipient as if never tried: without an outcome the next claim of its chunk finds it."""

@@ -1,7 +1,4 @@
-"""The lane's journal: what was started and what was answered, by plain appends, no fsync (architecture rule 4).
-
-What was answered travels with the next `started`, or with `flush` when there is none: one write a message, and never
-more in doubt than one message a connection, since a connection starts its next one only through that write.
+"""The lane's journal: what was started and what was answered, one plain append each, no fsync (architecture rule 4).
 
 A kill of the process loses nothing that was written; a crash of the host may, which is why a journal of another boot
 is not believed. One file an owner (relay, pid, start of the process); it goes when the lane ends in order.
@@ -39,47 +36,34 @@ def path_of(relay_key: str, owner: Owner) -> Path:
 
 
 class Journal:
-    """An open journal on an O_APPEND file."""
+    """An open journal; every method is one write() to an O_APPEND file."""
 
     def __init__(self, relay_key: str, owner: Owner) -> None:
         self.path = path_of(relay_key, owner)
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._torn = False
-        self._answers: list[bytes] = []
         self._write(_encode({"owner": owner.as_text(), "relay": relay_key}).encode() + b"\n")
 
     def started(self, delivery_id: int, attempt: int) -> None:
-        """Write that the final dot of this attempt follows now, and what was answered before."""
-        self._write(b"".join([*self._answers, b'{"s":%d,"n":%d}\n' % (delivery_id, attempt)]))
-        self._answers.clear()
+        """Write that the final dot of this attempt follows now."""
+        self._write(b'{"s":%d,"n":%d}\n' % (delivery_id, attempt))
 
     def answered(self, delivery_id: int, attempt: int, result: str) -> None:
-        """Keep what became of it until the next write; `result` is JSON."""
-        self._answers.append(b'{"a":%d,"n":%d,"r":%s}\n' % (delivery_id, attempt, result.encode()))
-
-    def flush(self) -> None:
-        """Write what is kept; raises OSError, with all of it kept, when the disk does not take it whole."""
-        if self._answers:
-            self._write(b"".join(self._answers))
-            self._answers.clear()
+        """Write what became of it, at once: whatever the process does next may end it. `result` is JSON."""
+        self._write(b'{"a":%d,"n":%d,"r":%s}\n' % (delivery_id, attempt, result.encode()))
 
     def close(self, *, keep: bool = False) -> None:
         """Close; the file goes unless `keep`, because everything in it stands in the database."""
-        try:
-            if keep:
-                self.flush()
-        finally:
-            self._answers.clear()
-            os.close(self._file)
+        os.close(self._file)
         if not keep:
             self.path.unlink(missing_ok=True)
 
-    def _write(self, lines: bytes) -> None:
+    def _write(self, line: bytes) -> None:
         if self._torn:  # the other connections go on for a moment: what they write starts a line of its own
-            lines = b"\n" + lines
+            line = b"\n" + line
         self._torn = True
-        if os.write(self._file, lines) != len(lines):
+        if os.write(self._file, line) != len(line):
             raise OSError("the journal was not written whole; nothing may be sent")
         self._torn = False
 
