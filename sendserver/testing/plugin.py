@@ -8,6 +8,7 @@ from typing import Any
 import hypothesis
 import pytest
 from django.core.cache import cache, caches
+from django.core.cache.backends.redis import RedisCache
 from django.test import TransactionTestCase, override_settings
 from hypothesis import HealthCheck
 from pytest_django.plugin import DjangoDbBlocker
@@ -65,6 +66,19 @@ def _fresh_cache(request: pytest.FixtureRequest, settings: Any, worker_prefix: s
     settings.LIMIT_PREFIX = cache.key_prefix
     caches.settings["default"]["KEY_PREFIX"] = cache.key_prefix  # for the live server's threads
     return
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nobody_empties_the_cache() -> Iterator[None]:
+    """Refuse `cache.clear()`: it empties the server, and with it the counters of tests in other processes."""
+
+    def refuse(self: RedisCache) -> None:
+        raise AssertionError("cache.clear() empties everybody's Redis. Delete the one key.")
+
+    original = RedisCache.clear
+    RedisCache.clear = refuse  # type: ignore[method-assign, assignment]
+    yield
+    RedisCache.clear = original  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session")
