@@ -17,7 +17,13 @@ CRLF: Final = b"\r\n"
 PLAIN: Final = frozenset(range(33, 127)) - {ord("=")}
 _SOUND: Final = re.compile(rb"(?:(?!\.)[^\r\n\0]{0,76}\r\n)*")
 _SAFE: Final = re.compile(r"(?!\.)(?!From )[!-<>-~]+(?: [!-<>-~]+)*")
+_BARE: Final = re.compile(r"(?!From )[A-Za-z0-9@_/:,+-][A-Za-z0-9@_/:,.+-]*(?: [A-Za-z0-9@_/:,.+-]+)*")
 _SIMPLE: Final = re.compile(r"(?!\.|From )[^\s.](?:[^\s]| (?=[^\s]))*")  # one line, no blank that would be encoded
+
+
+def is_bare(text: str) -> bool:
+    """Tell whether `text` is a piece as it stands, but for its soft break, and means the same in HTML."""
+    return len(text) < LINE and _BARE.fullmatch(text) is not None
 
 
 def encode(text: str) -> bytes:

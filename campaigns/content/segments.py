@@ -15,7 +15,7 @@ from typing import Final
 from urllib.parse import quote
 
 from campaigns.content.merge import Slot, Test, Values
-from campaigns.content.quoted import encode
+from campaigns.content.quoted import SOFT, encode, is_bare
 from campaigns.errors import RenderError
 
 CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
@@ -57,12 +57,13 @@ class Group:
     first name is encoded once, not once a recipient.
     """
 
-    __slots__ = ("_known", "end", "places", "slot", "start")
+    __slots__ = ("_is_words", "_known", "end", "places", "slot", "start")
 
     def __init__(self, slot: Slot, places: Sequence[Place], start: int) -> None:
         self.slot, self.places = slot, tuple(places)
         self.start, self.end = start, start + len(places)  # the numbers of its pieces
         self._known: dict[str, list[bytes]] = {}
+        self._is_words = all(place.context in ("text", "html") for place in places)
 
     def encoded(self, values: Values) -> list[bytes]:
         """Return the piece for each place; RenderError when the value may not stand in one of them."""
@@ -76,6 +77,8 @@ class Group:
 
     def _encode(self, values: Values) -> list[bytes]:
         value = self.slot.value(values)
+        if self._is_words and is_bare(value):  # neither HTML nor quoted-printable writes any of it differently
+            return [value.encode("ascii") + SOFT] * len(self.places)
         pieces: dict[str, bytes] = {}  # in most contexts the value is written alike
         texts = [place.escaped(value) for place in self.places]
         for text in texts:

@@ -83,7 +83,12 @@ class Links:
 
     def return_path(self, host: str) -> str:
         """Return the envelope sender at the customer's delegated `host`."""
-        return f"b.{self.token}@{host}"
+        return return_path(self.token, host)
+
+
+def return_path(token: str, host: str) -> str:
+    """Return the envelope sender of the delivery with this token at the customer's delegated `host`."""
+    return f"b.{token}@{host}"
 
 
 def read(address: str) -> Ours | None:

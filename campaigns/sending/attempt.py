@@ -11,9 +11,10 @@ from campaigns.sending import retry
 from campaigns.sending.claim import Item, first_time
 from campaigns.sending.journal import Journal
 from campaigns.sending.mime import Written
+from campaigns.sending.phases import Answer, Envelope, WireError
 from campaigns.sending.retry import Decision, Kind
 from campaigns.sending.slices import FRESH_SECONDS, Held
-from campaigns.sending.smtp import Answer, Envelope, SmtpConnection, WireError
+from campaigns.sending.smtp import SmtpConnection
 from sendserver.lib import clock
 
 ACCEPTED: Final = Decision(Kind.ACCEPTED)
@@ -44,8 +45,8 @@ class Ready:
         return self.written.envelope
 
 
-async def finish(connection: SmtpConnection, ready: Ready, journal: Journal, following: Ready | None) -> Answer:
-    """Write the message, with the envelope of the `following` one behind it, and return the relay's answer.
+async def finish(connection: SmtpConnection, ready: Ready, journal: Journal, following: Ready | None) -> None:
+    """Write the message, with the envelope of the `following` one behind it.
 
     The lease is looked at right before the dot; raises LeaseOverError, with nothing journalled, when it is over.
     """
@@ -59,7 +60,6 @@ async def finish(connection: SmtpConnection, ready: Ready, journal: Journal, fol
 
     envelope = following.envelope if following else None
     await connection.finish(ready.written.message, on_dot, envelope, dots=False)
-    return await connection.dot()
 
 
 def of_answer(answer: Answer, item: Item, random: Random) -> Told:

@@ -13,8 +13,9 @@ import uvloop
 from django.conf import settings
 
 from campaigns.sending import relays, retry, selftest
+from campaigns.sending.phases import Phase, WireError
 from campaigns.sending.slices import Report
-from campaigns.sending.smtp import Phase, SmtpConnection, WireError
+from campaigns.sending.smtp import SmtpConnection
 from sendserver.lib import clock
 
 ASK_SECONDS: Final = 30.0  # for all of it: a lane that says nothing for two minutes would be taken for deaf

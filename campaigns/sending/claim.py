@@ -54,8 +54,9 @@ _FETCH: Final = f"""
 SELECT d.id, d.address, d.merge, {_REASON} AS reason, d.seq
 FROM campaigns_delivery d {_PEOPLE}
 WHERE d.campaign_id = %(campaign)s AND d.seq BETWEEN %(first)s AND %(last)s
-  AND NOT EXISTS (SELECT 1 FROM campaigns_outcome x WHERE x.delivery_id = d.id)
-  AND NOT EXISTS (SELECT 1 FROM campaigns_retry r WHERE r.delivery_id = d.id) -- put off
+  -- Asked for each, not joined: without fresh statistics a join reads these growing tables whole, at every claim.
+  AND (SELECT x.id FROM campaigns_outcome x WHERE x.delivery_id = d.id LIMIT 1) IS NULL
+  AND (SELECT r.id FROM campaigns_retry r WHERE r.delivery_id = d.id LIMIT 1) IS NULL -- put off
 ORDER BY d.seq LIMIT %(limit)s
 """
 _LEASE: Final = """

@@ -24,13 +24,17 @@ from campaigns.sending.journal import Journal
 from campaigns.sending.outcomes import State, result_of
 from campaigns.sending.owners import LaneLock, Owner
 from campaigns.sending.pace import RelayPace
+from campaigns.sending.phases import WireError
 from campaigns.sending.record import flush
 from campaigns.sending.recover import recover
+from campaigns.sending.replies import Reply
 from campaigns.sending.retry import Decision, Kind, Relay
 from campaigns.sending.slices import FRESH_SECONDS, Held, Report, raise_surprise, rare_collections
-from campaigns.sending.smtp import SmtpConnection, Timeouts, WireError
+from campaigns.sending.smtp import SmtpConnection, Timeouts
+from campaigns.sending.stream import Stream, Talk, look_ahead
 from campaigns.sending.supply import Mode, Supply
 from campaigns.sending.system_lane import SystemMailSender
+from campaigns.sending.taken import Taken
 from campaigns.sending.threads import DatabaseThreads
 from campaigns.sending.trouble import reported
 from campaigns.sending.writer import Writer
@@ -90,7 +94,6 @@ class Lane:
         self._threads = DatabaseThreads(relay_key)
         self._flushing = asyncio.Lock()
 
-    # --- the slice
     async def run(self) -> Report:
         """Work until time, work or relay end; then give back what was not started."""
         deadline = time.monotonic() + settings.SENDING["slice_seconds"]
@@ -152,29 +155,30 @@ class Lane:
                 log.exception("%s: the watch failed", self.key)
                 self.ending = True
 
-    # --- campaigns
     async def _sender(self) -> None:
         """One connection: send message after message until there is nothing more.
 
-        Where the relay takes groups of commands, the next envelope travels with a message: `ahead` is that one.
+        Where the relay takes groups of commands, the next envelope travels with a message: `talk` is about that one.
         """
         connection: SmtpConnection | None = None
-        ahead: Ready | None = None
+        talk: Talk | None = None
         try:
             while not self.ending and not self.relay_failed:
-                current, ahead = ahead, None
-                if current is None:
+                if talk is None:
                     current = await self._ready()
                     if current is None:
                         return
                     connection = await self._begun(connection, current)
                     if connection is None:
                         continue
-                ahead = await self._converse(cast(SmtpConnection, connection), current)
-                await self.flush_if_through(current.held)
+                    talk = Talk(current)
+                done, talk = talk, None
+                await self._converse(cast(SmtpConnection, connection), done)
+                talk = done.next()
+                await self.flush_if_through(done.current.held)
         finally:
-            if ahead is not None:
-                self._let_go(ahead)
+            if talk is not None:
+                self._let_go(talk.current, talk.coming)
                 cast(SmtpConnection, connection).abort()
             elif connection is not None:
                 await connection.close()
@@ -195,49 +199,54 @@ class Lane:
             raise
         return connection
 
-    async def _converse(self, connection: SmtpConnection, current: Ready) -> Ready | None:
-        """Send one message whose envelope is on the wire; return the one whose envelope went out with it."""
-        following: Ready | None = None
+    async def _converse(self, connection: SmtpConnection, talk: Talk) -> None:
+        """Send the current message, whose envelope is on the wire; `following` is then the one whose went out with it.
+
+        While all goes well that one follows at once, and the next (campaigns.sending.stream): `talk` moves along.
+        """
         self.attempted += 1
         try:
             try:
                 answer = await connection.go()
                 if answer is None:
-                    if not await self._may_still_go(current):
+                    if not await self._may_still_go(talk.current):
                         connection.abort()  # the only way out of DATA; without its dot nothing was sent
                         self.attempted -= 1
-                        return None
-                    following = self._ready_at_once() if connection.pipelines else None
-                    answer = await finish(connection, current, self.journal, following)
-                told = of_answer(answer, current.item, self.random)
+                        self._let_go(talk.coming)
+                        talk.coming = None
+                        return
+                    look_ahead(self, connection, talk)
+                    await finish(connection, talk.current, self.journal, talk.following)
+                    answer = await connection.dot(Stream(self, connection, talk).step if talk.following else None)
+                told = of_answer(answer, talk.current.item, self.random)
             except WireError as error:
                 told = of_error(error)
-            if following is not None and not connection.is_alive:
-                self._let_go(following)
-                following = None
-            await self._settle(current, told)
+            if not connection.is_alive:
+                self._let_go(talk.following, talk.coming)
+                talk.following = talk.coming = None
+            await self._settle(talk.current, told)
         except BaseException:
-            current.held.broken = True
-            if following is not None:
-                self._let_go(following)
+            talk.current.held.broken = True
+            self._let_go(talk.following, talk.coming)
             raise
         finally:
-            current.held.on_wire -= 1
-        return following
+            talk.current.held.on_wire -= 1
 
     async def _may_still_go(self, ready: Ready) -> bool:
         """Look once more, right before the message: a stop, or somebody who left since we looked."""
-        if self.ending or self._is_stopped(ready.item):
+        if self.ending or self.is_stopped(ready.item):
             self.put_back(ready.held)
             return False
         return time.monotonic() - ready.looked_at <= FRESH_SECONDS or await self.supply.look_again(
             ready.held, ready.item
         )
 
-    def _let_go(self, ready: Ready) -> None:
-        """Leave somebody whose envelope may be on the wire, and nothing else: as if never tried."""
-        ready.held.on_wire -= 1
-        self.put_back(ready.held)
+    def _let_go(self, *several: Ready | None) -> None:
+        """Leave those of whom an envelope may be on the wire, and nothing else: as if never tried."""
+        for ready in several:
+            if ready is not None:
+                ready.held.on_wire -= 1
+                self.put_back(ready.held)
 
     async def _ready(self) -> Ready | None:
         """Return the next recipient with its message written, or None when there is no more work."""
@@ -257,14 +266,14 @@ class Lane:
             held.on_wire -= 1
             await self.flush_if_through(held)
 
-    def _ready_at_once(self) -> Ready | None:
+    def ready_at_once(self) -> Ready | None:
         """Return the next recipient if nothing has to be waited for: looked up just now, letter loaded, pace kept."""
         self.supply.claim_ahead()
         held = next((held for held in self.held if held.waiting), None)
         if held is None or self.ending or self.relay_failed:
             return None
         item, looked_at = held.waiting[0]
-        if self._is_stopped(item) or time.monotonic() - looked_at > FRESH_SECONDS:
+        if self.is_stopped(item) or time.monotonic() - looked_at > FRESH_SECONDS:
             return None
         if not self.supply.providers.may_go(item):
             return None
@@ -322,11 +331,22 @@ class Lane:
         self.accepted += state == State.ACCEPTED
         self.in_doubt += state == State.IN_DOUBT
 
+    def note_taken(self, ready: Ready, reply: Reply, following: Item) -> None:
+        """Keep the commonest result as `_note` would, and journal with it that the dot of the following one comes."""
+        held, item = ready.held, ready.item
+        if held.taken is None:
+            held.taken = Taken(item, self.key, self.owner.host)
+        result = held.taken.add(item.delivery_id, clock.now().isoformat(), reply, len(ready.written.message))
+        answer = (item.delivery_id, item.attempt, result)
+        self.journal.answered_and_started(answer, following.delivery_id, following.attempt)
+        self.accepted += 1
+
     def put_back(self, held: Held) -> None:
         """Leave a recipient as if never tried: without an outcome the next claim of its chunk finds it."""
         held.put_back += 1
 
-    def _is_stopped(self, item: Item) -> bool:
+    def is_stopped(self, item: Item) -> bool:
+        """Tell whether the item's campaign may not be sent now."""
         return item.campaign_id in self.supply.stopped or item.campaign_id in self.supply.without.campaigns
 
     async def relay_trouble(self, decision: Decision) -> None:
@@ -335,7 +355,6 @@ class Lane:
         seconds = relays.FAULT_SECONDS if decision.relay is Relay.FAULT else relays.BREAKER_SECONDS
         await self.db(relays.report_failure, self.key, decision.rule, seconds=seconds)
 
-    # --- writing down
     async def flush_if_through(self, held: Held) -> None:
         """Write the results of a claim of which nothing is left to do."""
         if held.is_through:
@@ -343,7 +362,7 @@ class Lane:
 
     async def _flush_all(self) -> None:
         for held in list(self.held):
-            if held.results or held.later:
+            if held.has_news:
                 await self._flush(held)
         await self.db(epoch.check)  # as young as the last answer: a copy from the middle of a slice is behind it
         if self.accepted and not self.relay_failed:  # what was taken earlier does not close the breaker again
@@ -352,16 +371,18 @@ class Lane:
     async def _flush(self, held: Held, *, release: bool = False) -> None:
         async with self._flushing:
             through = held.is_through and not held.broken
-            if held not in self.held or held.is_unsure or not (held.results or held.later or through or release):
+            if held not in self.held or held.is_unsure or not (held.has_news or through or release):
                 return
             results, held.results = held.results, []
+            taken = held.taken.emptied() if held.taken else None
             put_off, held.later = held.later, []
             complete = held.claim.is_complete and not held.put_back
             finished = through and complete
             released = not held.broken and ((through and not complete) or release)
             try:
                 later = await self.supply.places(put_off) if put_off else []
-                mine = await self.db(flush, held.claim, results, finished=finished, released=released, later=later)
+                options = {"taken": taken, "later": later, "finished": finished, "released": released}
+                mine = await self.db(flush, held.claim, results, **options)
             except BaseException:
                 held.broken = held.is_unsure = True  # it may have committed: the journal is compared with it
                 raise

@@ -53,6 +53,13 @@ class Journal:
         """Write what became of it, at once: whatever the process does next may end it. `result` is JSON."""
         self._write(b'{"a":%d,"n":%d,"r":%s}\n' % (delivery_id, attempt, result.encode()))
 
+    def answered_and_started(self, answered: tuple[int, int, str], delivery_id: int, attempt: int) -> None:
+        """Write an answer (delivery, attempt, result) and that the final dot of the next attempt follows, at once."""
+        self._write(
+            b'{"a":%d,"n":%d,"r":%s}\n{"s":%d,"n":%d}\n'
+            % (answered[0], answered[1], answered[2].encode(), delivery_id, attempt)
+        )
+
     def close(self, *, keep: bool = False) -> None:
         """Close; the file goes unless `keep`, because everything in it stands in the database."""
         os.close(self._file)

@@ -43,7 +43,7 @@ class WritingLimit:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, self._before)
 
-    def write(self, letter: mime.Letter, recipient: mime.Recipient) -> mime.Written:
+    def write(self, letter: mime.Letter, recipient: mime.Addressed) -> mime.Written:
         """Return the message for one recipient; raises RenderError naming the field, or "message" when it is slow."""
         self._number += 1
         self._is_writing = True

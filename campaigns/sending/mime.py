@@ -13,17 +13,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import formataddr, formatdate
 from functools import cached_property, lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from django.conf import settings
 
 from campaigns.content.compile import CompiledMessage
 from campaigns.content.segments import KNOWN_MAX
 from campaigns.errors import RenderError
-from campaigns.inbound.addresses import Links
+from campaigns.inbound.addresses import Links, return_path
 from campaigns.sending import dkim
 from campaigns.sending.form import Form, mark
-from campaigns.sending.smtp import Envelope
+from campaigns.sending.phases import Envelope
 from compliance import policy
 from sendserver.lib.tokens import Purpose, seal
 
@@ -113,6 +113,22 @@ class Press:
         return found
 
 
+class Addressed(Protocol):
+    """What the renderer needs of a delivery; a claimed item has it."""
+
+    @property
+    def delivery_id(self) -> int:
+        """Return its number."""
+
+    @property
+    def address(self) -> str:
+        """Return the address."""
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """Return the merge values."""
+
+
 class Recipient(NamedTuple):
     """One delivery as the renderer needs it."""
 
@@ -128,13 +144,12 @@ class Written(NamedTuple):
     message: bytes
 
 
-def write(letter: Letter, recipient: Recipient, *, clock: Callable[[], float] = time.time) -> Written:
+def write(letter: Letter, recipient: Addressed, *, clock: Callable[[], float] = time.time) -> Written:
     """Return the message for one recipient; raises RenderError naming the field."""
     press, at, values = letter.press, int(clock()), recipient.values
     token = seal(Purpose.DELIVERY, recipient.delivery_id)
-    links = Links(token)
     if press.needs_urls:
-        values = {**values, **_urls(links)}
+        values = {**values, **_urls(Links(token))}
     body = press.compiled.body(values, press.frames, token.encode())
     to, subject = _to(values, recipient.address), press.subject(values)
     try:
@@ -147,7 +162,7 @@ def write(letter: Letter, recipient: Recipient, *, clock: Callable[[], float] = 
     _check(head)
     if len(head) + len(body) > policy.MSG_MAX_KB * 1024:
         raise RenderError("message", f"larger than {policy.MSG_MAX_KB} KB")
-    envelope = Envelope(links.return_path(letter.return_host), recipient.address, token)
+    envelope = Envelope(return_path(token, letter.return_host), recipient.address, token)
     return Written(envelope, b"".join((head, b"\r\n", body)))
 
 

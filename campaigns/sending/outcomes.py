@@ -23,7 +23,7 @@ _COLUMNS: Final = (
 _COPY: Final = f"COPY campaigns_outcome ({', '.join(_COLUMNS)}) FROM STDIN"
 
 
-_quoted: Final = json.encoder.encode_basestring_ascii
+quoted: Final = json.encoder.encode_basestring_ascii
 _MARKS: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": ""})
 _MARKED: Final = re.compile(r"[\\\n\r\0]")
 
@@ -63,8 +63,8 @@ class Result(NamedTuple):
         first = when if first_at is at else first_at.isoformat()
         return (
             f'[{delivery},{campaign},{organization},{attempt},"{state}","{when}","{first}","{relay}","{previous}",'
-            f"{_number(code)},{_quoted(enhanced)},{_quoted(reply)},{_quoted(queue_id)},{_quoted(bounce_class)},"
-            f"{_quoted(host)},{wire_bytes},{wait},{_number(retry_id)},{retry_fence}]"
+            f"{_number(code)},{quoted(enhanced)},{quoted(reply)},{quoted(queue_id)},{quoted(bounce_class)},"
+            f"{quoted(host)},{wire_bytes},{wait},{_number(retry_id)},{retry_fence}]"
         )
 
     @classmethod
@@ -94,21 +94,27 @@ def result_of(  # noqa: PLR0913 (the columns of a row)
                   reply, queue_id, bounce_class, host, wire_bytes, wait, retry_id, retry_fence)  # fmt: skip
 
 
-def copy_in(results: Iterable[Result]) -> None:
-    """Append outcomes; the caller sees to tallies."""
+def copy_in(results: Iterable[Result], rows: Iterable[str] = ()) -> None:
+    """Append outcomes, `rows` being such that are lines of COPY already; the caller sees to tallies."""
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-        copy.write("".join(map(_row, results)))
+        copy.write("".join([*map(row, results), *rows]))
 
 
-def _row(result: Result) -> str:
+def row(result: Result) -> str:
     """Return a line of COPY's text format for _COLUMNS."""
     (delivery, campaign, _, attempt, state, at, _, relay, _, code, enhanced, reply, queue_id, bounce_class, host,
      wire_bytes, *_) = result  # fmt: skip
-    texts = f"{enhanced}\t{reply}\t{queue_id}\t{bounce_class}\t{host}"
-    if texts.count("\t") != 4 or _MARKED.search(texts):
-        texts = "\t".join(text.translate(_MARKS) for text in (enhanced, reply, queue_id, bounce_class, host))
+    texts = texts_of(enhanced, reply, queue_id, bounce_class, host)
     number = "\\N" if code is None else code
     return f"{delivery}\t{campaign}\t{attempt}\t{state}\t{relay}\t{at.isoformat()}\t{number}\t{texts}\t{wire_bytes}\n"
+
+
+def texts_of(*texts: str) -> str:
+    """Return five columns of text side by side, what marks something to COPY escaped."""
+    joined = "\t".join(texts)
+    if joined.count("\t") != 4 or _MARKED.search(joined):
+        return "\t".join(text.translate(_MARKS) for text in texts)
+    return joined
 
 
 def add_tallies(deltas: Counter[tuple[int, str, str]]) -> None:

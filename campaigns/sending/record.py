@@ -18,51 +18,59 @@ from campaigns.models import Delivery, EventKind
 from campaigns.sending.claim import Claim
 from campaigns.sending.later import Later, add_usage, write_later
 from campaigns.sending.outcomes import FINAL, Result, State, add_tallies, before, copy_in, settle
+from campaigns.sending.taken import Taken
 
 # Counted against the allowance of the day of the first attempt: waiting neither enlarges a day nor counts again.
 USED: Final = frozenset({State.ACCEPTED, State.REJECTED, State.IN_DOUBT, State.DEFERRED})
 UNRESERVED: Final = frozenset({State.SUPPRESSED, State.SKIPPED})
 
 
-def flush(
+def flush(  # noqa: PLR0913 (the three kinds of what happened, and what follows for the claim)
     claim: Claim,
     results: Sequence[Result],
     *,
+    taken: Taken | None = None,
+    later: Sequence[Later] = (),
     finished: bool = False,
     released: bool = False,
-    later: Sequence[Later] = (),
 ) -> bool:
     """Write results of one claim; with `finished` the chunk is done, with `released` it is ready for anybody again.
 
-    Who is in `later` is put off.
+    `taken` are the commonest results, besides; who is in `later` is put off.
 
     False when the claim was taken over meanwhile: the chunk is left alone, doubt is settled by what we know.
     """
     with transaction.atomic():
         if not _holds(claim):
-            settle_late(results)
+            settle_late([*results, *(taken.results() if taken else ())])
             return False
         if claim.chunk_id is None:
             results = _only_held(results)
-        write(results)
+        write(results, taken)
         write_later(claim, later)
         if claim.chunk_id is not None:
-            reserved = sum(result.state not in UNRESERVED for result in results) + len(later)
+            reserved = sum(result.state not in UNRESERVED for result in results) + len(later) + len(taken or ())
             _move_chunk(claim, reserved, finished=finished, released=released)
         elif released:
             _release_retries(claim)
     return True
 
 
-def write(results: Sequence[Result]) -> None:
+def write(results: Sequence[Result], taken: Taken | None = None) -> None:
     """Append outcomes and everything that follows from them; the caller holds the lock that makes this once only."""
-    if not results:
+    if not results and not taken:
         return
     left = before(results)
-    copy_in(results)
+    copy_in(results, taken.rows() if taken else ())
     _write_retries(results)
-    add_tallies(_deltas(results, left))
-    _add_usage(results)
+    deltas = _deltas(results, left)
+    used = _used(results)
+    if taken:
+        deltas[taken.campaign_id, "", "planned"] -= len(taken)
+        deltas[taken.campaign_id, taken.relay, State.ACCEPTED] += len(taken)
+        used[taken.organization_id] += len(taken)
+    add_tallies(deltas)
+    add_usage(used)
     _record_bounces([result for result in results if result.state == State.REJECTED])
 
 
@@ -92,6 +100,8 @@ def _only_held(results: Sequence[Result]) -> list[Result]:
 
 def _write_retries(results: Sequence[Result]) -> None:
     """Plan the next attempt of what is deferred, by the database's clock; drop the rows of what ended."""
+    if not results:
+        return
     deferred = [result for result in results if result.state == State.DEFERRED]
     ended = [result.delivery_id for result in results if result.retry_id and result.state in FINAL]
     with connection.cursor() as cursor:
@@ -131,8 +141,8 @@ def _deltas(results: Iterable[Result], left: Mapping[int, tuple[str, str]]) -> C
     return deltas
 
 
-def _add_usage(results: Iterable[Result]) -> None:
-    add_usage(Counter(result.organization_id for result in results if result.state in USED and _is_first(result)))
+def _used(results: Iterable[Result]) -> Counter[int]:
+    return Counter(result.organization_id for result in results if result.state in USED and _is_first(result))
 
 
 def _is_first(result: Result) -> bool:

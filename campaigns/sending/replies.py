@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import MutableSequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -75,9 +75,10 @@ class ReplyParser:
         """Tell whether no part of a reply is waiting."""
         return not self._buffer and not self._lines
 
-    def feed(self, data: bytes) -> Iterator[Reply]:
-        """Take bytes and yield the replies that they complete."""
-        *lines, self._buffer = (self._buffer + data).split(b"\n")
+    def feed(self, data: bytes, found: MutableSequence[Reply]) -> None:
+        """Take bytes and append the replies that they complete to `found`, also those in front of what is malformed."""
+        lines = (self._buffer + data if self._buffer else data).split(b"\n")
+        self._buffer = lines.pop()
         for line in lines:
             reply = None if self._lines else self._known.get(line)
             if reply is None:
@@ -85,7 +86,7 @@ class ReplyParser:
                 if reply is not None and len(reply.lines) == 1:
                     self._remember(line, reply)
             if reply is not None:
-                yield reply
+                found.append(reply)
         if len(self._buffer) > LINE_MAX:
             raise MalformedReplyError("a line without an end")
 

@@ -11,7 +11,7 @@ from random import Random
 from typing import Final
 
 from campaigns.bounces import BounceClass, asks_to_slow_down, diagnose, spare
-from campaigns.sending.smtp import SESSION_PHASES, Answer, Phase, WireError
+from campaigns.sending.phases import SESSION_PHASES, Answer, Phase, WireError
 from compliance import policy
 
 STEPS_SECONDS: Final = (300, 900, 1800, 3600)  # rules section 4: 5, 15, 30, 60 minutes, then every two hours

@@ -24,7 +24,8 @@ from campaigns.inbound.addresses import probe_address
 from campaigns.models import RelayProbe
 from campaigns.sending import dkim, mime, relays
 from campaigns.sending.mime import Letter, Recipient
-from campaigns.sending.smtp import Answer, Envelope, Phase, SmtpConnection, Timeouts, WireError
+from campaigns.sending.phases import Answer, Envelope, Phase, WireError
+from campaigns.sending.smtp import SmtpConnection, Timeouts
 from sendserver.lib import clock, dkim_check
 
 log = logging.getLogger(__name__)

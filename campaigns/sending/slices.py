@@ -18,6 +18,7 @@ from campaigns.models import Campaign, Event, EventKind, Outcome, Tally
 from campaigns.sending.claim import Claim, Item
 from campaigns.sending.letters import LetterError
 from campaigns.sending.outcomes import Result
+from campaigns.sending.taken import Taken
 
 GC_ALLOCATIONS: Final = 10_000
 FRESH_SECONDS: Final = 1.0  # a recipient looked up longer ago is looked up again before the message goes
@@ -48,10 +49,16 @@ class Held:
     lease_until: float  # on the monotonic clock, by the time of asking: never later than the database's own
     on_wire: int = 0
     results: list[Result] = field(default_factory=list)
+    taken: Taken | None = None  # of a chunk: results besides, the commonest
     later: list[tuple[Item, str]] = field(default_factory=list)  # put off for a provider's sake, not yet written
     put_back: int = 0
     is_unsure: bool = False  # its last results may or may not be written; the journal has them too
     broken: bool = False  # a surprise: what is on record is written, nothing is given back or called done
+
+    @property
+    def has_news(self) -> bool:
+        """Tell whether something waits to be written down."""
+        return bool(self.results or self.taken or self.later)
 
     @property
     def is_through(self) -> bool:

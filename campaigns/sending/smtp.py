@@ -17,66 +17,17 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
+from campaigns.sending.phases import Answer, Envelope, Phase, WireError
 from campaigns.sending.replies import Reply
 from campaigns.sending.wire import Wire
 from sendserver.lib.relays import RelayConfig
 
 IDLE_PROBE_SECONDS: Final = 20.0  # a connection unused for longer is asked with NOOP before it is trusted
-_AT_ONCE_MAX: Final = 48 * 1024  # octets: what an idle connection's send buffer takes without waiting for the relay
+AT_ONCE_MAX: Final = 48 * 1024  # octets: what an idle connection's send buffer takes without waiting for the relay
 _DOT: Final = b".\r\n"
 _WELCOME: Final = [250, 250, 354]  # to MAIL, RCPT and DATA
-
-
-class Phase(StrEnum):
-    """Where in the conversation something happened."""
-
-    CONNECT = "connect"
-    EHLO = "ehlo"
-    TLS = "tls"
-    AUTH = "auth"
-    MAIL = "mail"
-    RCPT = "rcpt"
-    DATA = "data"
-    BODY = "body"
-    DOT = "dot"
-    RESET = "reset"
-
-
-SESSION_PHASES: Final = frozenset({Phase.CONNECT, Phase.EHLO, Phase.TLS, Phase.AUTH})
-
-
-class WireError(Exception):
-    """The conversation broke: lost, late or not SMTP. At Phase.DOT the message is in doubt, before it surely not sent.
-
-    `fault` marks what waiting does not mend: certificate, missing TLS, refused sign-in.
-    """
-
-    def __init__(self, phase: Phase, reason: str, *, fault: bool = False, reply: Reply | None = None) -> None:
-        super().__init__(f"{phase}: {reason}")
-        self.phase, self.reason, self.fault, self.reply = phase, reason, fault, reply
-
-
-class Envelope(NamedTuple):
-    """One transaction: one sender, one recipient, an ENVID for delivery reports (RFC 3461)."""
-
-    sender: str
-    recipient: str
-    envid: str = ""
-
-
-class Answer(NamedTuple):
-    """The reply that decided a transaction, and the phase it came in; accepted means 2xx to the dot."""
-
-    phase: Phase
-    reply: Reply
-
-    @property
-    def is_accepted(self) -> bool:
-        """Tell whether the relay took the message."""
-        return self.phase == Phase.DOT and self.reply.is_positive
 
 
 @dataclass(frozen=True)
@@ -169,20 +120,44 @@ class SmtpConnection:
         """
         if dots and (message.startswith(b".") or b"\r\n." in message):
             message = (b"." if message.startswith(b".") else b"") + message.replace(b"\r\n.", b"\r\n..")
-        wire = cast(Wire, self._wire)
-        tail = _DOT + self._group(following) if following is not None else _DOT
-        if len(message) > _AT_ONCE_MAX:
+        if len(message) > AT_ONCE_MAX:
             await self._drained(message)
             message = b""
-        self._refuse_interruption(wire)
+        self._refuse_interruption(cast(Wire, self._wire))
         on_dot()
+        self.write_message(message, following)
+
+    def write_message(self, message: bytes, following: Envelope | None) -> None:
+        """Write a message, or the rest of it, with its dot and the envelope of the `following` one, at once."""
+        tail = _DOT + self._group(following) if following is not None else _DOT
         self._behind_dot = len(tail)
         self._write(Phase.DOT, message + tail)
         self._begun = following
 
-    async def dot(self) -> Answer:
-        """Return the reply to the message; raises WireError at Phase.DOT when there is none: doubt."""
-        reply = await self._reply(Phase.DOT, self.timeouts.dot)
+    def welcomed(self) -> Reply | None:
+        """Take the replies to a message and the envelope behind it and return the first, when all say yes; else None.
+
+        The next call is `write_message`; its reply has the timeout of a dot from now on.
+        """
+        wire = self._wire
+        if wire is None or wire.failure or len(wire.replies) != 4 or self._is_resetting or not wire.is_writable:
+            return None
+        taken, mail, rcpt, data = wire.replies
+        if taken.code != 250 or mail.code != 250 or rcpt.code != 250 or data.code != 354:
+            return None
+        wire.replies.clear()
+        self.sent += 1
+        self._used_at = time.monotonic()
+        wire.extend(self.timeouts.dot)
+        return taken
+
+    async def dot(self, step: Callable[[], bool] | None = None) -> Answer:
+        """Return the reply to the message; raises WireError at Phase.DOT when there is none: doubt.
+
+        `step` is called whenever replies have come. While it says True it has gone on by itself, with `welcomed` and
+        `write_message`, and what it wrote is what this waits for; what it raises is raised here.
+        """
+        reply = await self._reply(Phase.DOT, self.timeouts.dot, step)
         if reply.code < 400 and not reply.is_positive:
             raise self._dead(Phase.DOT, f"{reply.code} behind the dot means nothing")
         return self._answered(Phase.DOT, reply)
@@ -368,14 +343,14 @@ class SmtpConnection:
             raise self._dead(phase, wire.failure if wire and wire.failure else "not connected")
         wire.transport.write(data)
 
-    async def _reply(self, phase: Phase, seconds: float) -> Reply:
+    async def _reply(self, phase: Phase, seconds: float, step: Callable[[], bool] | None = None) -> Reply:
         wire = self._wire
         if wire is None:
             raise self._dead(phase, "not connected")
         if wire.replies:
             return wire.replies.popleft()
         try:
-            return await wire.reply(seconds)
+            return await wire.reply(seconds, step)
         except TimeoutError as error:
             if phase is Phase.DOT and wire.kept() >= self._behind_dot:  # not one octet of the dot has left
                 raise self._dead(Phase.BODY, "the relay stopped reading") from error

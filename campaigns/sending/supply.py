@@ -31,6 +31,7 @@ SMALLEST_BITE: Final = 10  # as many as there are connections by default
 WAIT_SECONDS: Final = 5.0  # a lane without work waits this long for what is put off, else its slice ends
 RIPE_SECONDS: Final = 0.5
 AHEAD_SECONDS: Final = 0.15  # a chunk is fetched this long before the last one is through
+LOOK_SECONDS: Final = 0.005  # between looks at how much is left
 
 
 class Host(Protocol):
@@ -76,7 +77,7 @@ class Supply:
         self.stopped: set[int] = set()  # campaigns that may not be sent now
         self._began = time.monotonic()
         self._ahead: asyncio.Task[bool] | None = None
-        self._dry_until = 0.0
+        self._looks_at = 0.0  # when to see whether a chunk is needed, on the monotonic clock
         self.providers = ProviderPace(lane.db)
         # When those who were put off are due, the first and the last, on the monotonic clock
         self._due: dict[tuple[str, int], tuple[float, float]] = {}
@@ -163,8 +164,9 @@ class Supply:
     def claim_ahead(self) -> None:
         """Fetch the next chunk before this one is through, when what is left lasts for less than it stays fresh."""
         now = time.monotonic()
-        if self._ahead is not None or now < self._dry_until or self.mode is not Mode.TOGETHER:
+        if now < self._looks_at or self._ahead is not None or self.mode is not Mode.TOGETHER:
             return
+        self._looks_at = now + LOOK_SECONDS
         if sum(len(held.waiting) for held in self.held) < self._per_second() * AHEAD_SECONDS:
             self._ahead = asyncio.create_task(self._claim(ahead=True))
             self._ahead.add_done_callback(self._claimed)
@@ -204,7 +206,7 @@ class Supply:
         if self._surprise is not None:
             self.lane.ending = True
         elif not task.result():
-            self._dry_until = time.monotonic() + AHEAD_SECONDS
+            self._looks_at = time.monotonic() + AHEAD_SECONDS
 
     async def _claim(self, *, ahead: bool = False) -> bool:
         lane = self.lane

@@ -20,8 +20,9 @@ from accounts.domains import platform_key
 from campaigns.models import SystemMail
 from campaigns.sending import dkim, relays, retry
 from campaigns.sending.claim import served_relays
+from campaigns.sending.phases import Envelope, WireError
 from campaigns.sending.retry import Decision, Kind, Relay
-from campaigns.sending.smtp import Envelope, SmtpConnection, WireError
+from campaigns.sending.smtp import SmtpConnection
 from sendserver.lib import clock
 
 log = logging.getLogger(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Final, cast
 
 from campaigns.sending.replies import MalformedReplyError, Reply, ReplyParser
@@ -24,6 +25,9 @@ class Wire(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None  # one for all waits: set anew only when it comes too late
+        self._step: Callable[[], bool] | None = None
+        self._surprise: BaseException | None = None
+        self._is_paused = False
         self._drained = asyncio.Event()
         self._drained.set()
 
@@ -37,12 +41,23 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read replies."""
         try:
-            self.replies.extend(self.parser.feed(data))
+            self.parser.feed(data, self.replies)
         except MalformedReplyError as error:
             self.fail(f"malformed reply, {error}")
         if len(self.replies) > _REPLIES_WAITING_MAX:
             self.fail("unasked replies")
-        self._wake()
+        if self._step is None or not self._stepped(self._step):
+            self._wake()
+
+    def _stepped(self, step: Callable[[], bool]) -> bool:
+        """Take a step; the first that is not taken is the last one."""
+        try:
+            if not self.failure and step():
+                return True
+        except BaseException as surprise:  # noqa: BLE001 (whoever waits raises it)
+            self._surprise = surprise
+        self._step = None
+        return False
 
     def fail(self, reason: str) -> None:
         """Hang up; whoever waits hears of it."""
@@ -62,35 +77,55 @@ class Wire(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Hear that the kernel takes no more for now."""
+        self._is_paused = True
         self._drained.clear()
 
     def resume_writing(self) -> None:
         """Hear that the kernel has taken everything."""
+        self._is_paused = False
         self._drained.set()
 
-    async def reply(self, seconds: float) -> Reply:
-        """Return the next reply; raises ConnectionError, or TimeoutError after `seconds`."""
-        deadline = self._loop.time() + seconds
-        while not self.replies:
-            if self.failure:
-                raise ConnectionError(self.failure)
-            if self._loop.time() + _TICK >= deadline:
-                raise TimeoutError
-            self._waiter = self._loop.create_future()
-            self._set_timer(deadline)
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+    async def reply(self, seconds: float, step: Callable[[], bool] | None = None) -> Reply:
+        """Return the next reply; raises ConnectionError, or TimeoutError after `seconds`.
+
+        A `step` is asked first about what comes in, and may go on by itself: while it says True the waiting goes on,
+        and what it raises is raised here. Behind its first False it is not asked again.
+        """
+        self._deadline = self._loop.time() + seconds
+        self._step = step
+        try:
+            while self._surprise is not None or not self.replies:
+                if self._surprise is not None:
+                    raise self._surprise
+                if self.failure:
+                    raise ConnectionError(self.failure)
+                if self._loop.time() + _TICK >= self._deadline:
+                    raise TimeoutError
+                self._waiter = self._loop.create_future()
+                self._set_timer()
+                try:
+                    await self._waiter
+                finally:
+                    self._waiter = None
+        finally:
+            self._step = self._surprise = None
         return self.replies.popleft()
 
-    def _set_timer(self, deadline: float) -> None:
-        self._deadline = deadline
-        if self._timer is not None and self._timer.when() > deadline:
+    def extend(self, seconds: float) -> None:
+        """Let the waiting of `reply` end `seconds` from now."""
+        self._deadline = self._loop.time() + seconds
+
+    @property
+    def is_writable(self) -> bool:
+        """Tell whether the kernel has taken everything and the connection is open."""
+        return not self._is_paused and self.transport is not None and not self.transport.is_closing()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None and self._timer.when() > self._deadline:
             self._timer.cancel()
             self._timer = None
         if self._timer is None:
-            self._timer = self._loop.call_at(deadline, self._tick)
+            self._timer = self._loop.call_at(self._deadline, self._tick)
 
     def _tick(self) -> None:
         self._timer = None

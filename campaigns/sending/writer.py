@@ -48,7 +48,7 @@ class Writer:
         if letter is None:
             return None
         try:
-            written = self.limit.write(letter, mime.Recipient(item.delivery_id, item.address, item.values))
+            written = self.limit.write(letter, item)
         except Exception:  # noqa: BLE001 (`written` meets it again and says what follows)
             self.limit.settled()
             return None
@@ -64,7 +64,7 @@ class Writer:
         counts.tried += 1
         try:
             letter = self.letters.get(item.campaign_id) or await self._letter(item.campaign_id)
-            return self.limit.write(letter, mime.Recipient(item.delivery_id, item.address, item.values))
+            return self.limit.write(letter, item)
         except letters.LetterError as error:
             self.lane.put_back(held)
             self.without.campaigns.add(item.campaign_id)

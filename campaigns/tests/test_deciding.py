@@ -20,9 +20,9 @@ from campaigns.models import Brake, Campaign, Delivery, Event, EventKind, System
 from campaigns.sending import dkim, journal, mime, relays, retry, trial
 from campaigns.sending.owners import Owner
 from campaigns.sending.pace import Bucket
+from campaigns.sending.phases import Answer, Phase, WireError
 from campaigns.sending.replies import Reply
 from campaigns.sending.retry import Kind, Relay
-from campaigns.sending.smtp import Answer, Phase, WireError
 from campaigns.tests.lanes import planned, two_relays
 from campaigns.tests.world import make_draft, make_world
 from compliance.models import Suppression

@@ -18,8 +18,9 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.sending.replies import MalformedReplyError, ReplyParser
-from campaigns.sending.smtp import Answer, Envelope, Phase, SmtpConnection, Timeouts, WireError
+from campaigns.sending.phases import Answer, Envelope, Phase, WireError
+from campaigns.sending.replies import MalformedReplyError, Reply, ReplyParser
+from campaigns.sending.smtp import SmtpConnection, Timeouts
 from sendserver.lib.relays import RelayConfig
 from sendserver.testing import relay as scripted
 from sendserver.testing.relay import ScriptedRelay, raw_bytes, reply
@@ -342,19 +343,20 @@ def test_refused_credentials_are_a_fault(certificate: Path) -> None:
 
 @given(st.lists(st.binary(max_size=50), max_size=20))
 def test_the_parser_never_raises_anything_else(pieces: list[bytes]) -> None:
-    parser = ReplyParser()
+    parser, answers = ReplyParser(), list[Reply]()
     try:
         for piece in pieces:
-            for answer in parser.feed(piece):
-                assert 200 <= answer.code < 600
+            parser.feed(piece, answers)
     except MalformedReplyError:
         pass
+    assert all(200 <= answer.code < 600 for answer in answers)
 
 
 @given(st.integers(1, 40))
 def test_the_parser_does_not_care_how_bytes_are_cut(size: int) -> None:
     stream = b"250-relay\r\n250-SIZE 100\r\n250 DSN\r\n354 go\r\n550 5.1.1 no\r\n"
-    parser = ReplyParser()
-    replies = [r for start in range(0, len(stream), size) for r in parser.feed(stream[start : start + size])]
+    parser, replies = ReplyParser(), list[Reply]()
+    for start in range(0, len(stream), size):
+        parser.feed(stream[start : start + size], replies)
     assert [(r.code, len(r.lines)) for r in replies] == [(250, 3), (354, 1), (550, 1)]
     assert replies[2].enhanced == "5.1.1"

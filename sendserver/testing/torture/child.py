@@ -15,9 +15,10 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +35,19 @@ from sendserver.testing import databases
 
 log = logging.getLogger("torture")
 PDEATHSIG = 1  # prctl(2)
-# name -> (module, attribute, before or after the call)
+_STARTED = ("Journal.started", "Journal.answered_and_started")
+_ANSWERED = ("Journal.answered", "Journal.answered_and_started")
+# name -> (module, attributes, before or after the call)
 POINTS = {
-    "after the claim": ("campaigns.sending.claim", "claim_next", "after"),
-    "before the journal": ("campaigns.sending.journal", "Journal.started", "before"),
-    "behind the journal, before the dot": ("campaigns.sending.journal", "Journal.started", "after"),
-    "behind 250, before its journal line": ("campaigns.sending.journal", "Journal.answered", "before"),
-    "behind the journal line of 250": ("campaigns.sending.journal", "Journal.answered", "after"),
-    "before the flush": ("campaigns.sending.record", "flush", "before"),
-    "behind the flush": ("campaigns.sending.record", "flush", "after"),
-    "in mid-plan": ("campaigns.planning", "_write_deliveries", "after"),
-    "writing a message": ("campaigns.sending.mime", "write", "before"),
+    "after the claim": ("campaigns.sending.claim", ("claim_next",), "after"),
+    "before the journal": ("campaigns.sending.journal", _STARTED, "before"),
+    "behind the journal, before the dot": ("campaigns.sending.journal", _STARTED, "after"),
+    "behind 250, before its journal line": ("campaigns.sending.journal", _ANSWERED, "before"),
+    "behind the journal line of 250": ("campaigns.sending.journal", _ANSWERED, "after"),
+    "before the flush": ("campaigns.sending.record", ("flush",), "before"),
+    "behind the flush": ("campaigns.sending.record", ("flush",), "after"),
+    "in mid-plan": ("campaigns.planning", ("_write_deliveries",), "after"),
+    "writing a message": ("campaigns.sending.mime", ("write",), "before"),
 }
 
 
@@ -79,7 +82,8 @@ class Order:
 
 
 def _forget_the_journal() -> None:
-    journal.Journal.started = journal.Journal.answered = lambda *_: None  # type: ignore[method-assign,assignment]
+    for name in {*_STARTED, *_ANSWERED}:
+        setattr(journal.Journal, name.rpartition(".")[2], lambda *_: None)
 
 
 DEFECTS: Mapping[str, Callable[[], None]] = {"no journal": _forget_the_journal}
@@ -205,7 +209,7 @@ def _count_slices(path: str) -> None:
 def _poison(address: str) -> None:
     write = mime.write
 
-    def deadly(letter: mime.Letter, recipient: mime.Recipient) -> mime.Written:
+    def deadly(letter: mime.Letter, recipient: mime.Addressed) -> mime.Written:
         if recipient.address == address:
             os.kill(os.getpid(), signal.SIGKILL)
         return write(letter, recipient)
@@ -214,28 +218,28 @@ def _poison(address: str) -> None:
 
 
 def _install(failpoint: Failpoint) -> None:
-    """Wrap a function wherever it was imported to, or a method in its class."""
-    module, attribute, when = POINTS[failpoint.point]
-    holder: Any = importlib.import_module(module)
-    *outer, name = attribute.split(".")
-    for part in outer:
-        holder = getattr(holder, part)
-    original = getattr(holder, name)
-    wrapped = _striking(original, failpoint, when)
-    setattr(holder, name, wrapped)
-    for other in [m for key, m in sys.modules.items() if key.startswith("campaigns.")]:
-        for alias, value in list(vars(other).items()):
-            if value is original:
-                setattr(other, alias, wrapped)
+    """Wrap functions wherever they were imported to, or methods in their class."""
+    module, attributes, when = POINTS[failpoint.point]
+    calls = count(1)
+    for attribute in attributes:
+        holder: Any = importlib.import_module(module)
+        *outer, name = attribute.split(".")
+        for part in outer:
+            holder = getattr(holder, part)
+        original = getattr(holder, name)
+        wrapped = _striking(original, failpoint, when, calls)
+        setattr(holder, name, wrapped)
+        for other in [m for key, m in sys.modules.items() if key.startswith("campaigns.")]:
+            for alias, value in list(vars(other).items()):
+                if value is original:
+                    setattr(other, alias, wrapped)
 
 
-def _striking(original: Callable[..., Any], failpoint: Failpoint, when: str) -> Callable[..., Any]:
-    calls = 0
-
+def _striking(
+    original: Callable[..., Any], failpoint: Failpoint, when: str, calls: Iterator[int]
+) -> Callable[..., Any]:
     def wrapped(*arguments: Any, **options: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        struck = calls == failpoint.nth
+        struck = next(calls) == failpoint.nth
         if struck and when == "before":
             _strike(failpoint)
         result = original(*arguments, **options)
