@@ -5,6 +5,7 @@ except for `remembered`.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ TARGETS: Final[dict[str, str]] = {
 DATED: Final = ("consent_at", "confirmed_at")
 MAX_FIELDS: Final = 30  # further columns kept with each person
 PREVIEW_ROWS: Final = 5
+TITLE_ROWS: Final = 10  # rows that may stand above the names of the columns
 _NAMES: Final[dict[str, str]] = {
     "email": r"e?-?mail(s|_?addr(ess)?)?|e-?mail[ _-]?(address|adresse|id)|adresse ?mail|correo|courriel|mail_?address",
     "first_name": r"(first|given|fore)[ _-]?name|fname|vorname|pr[eé]nom|nombre|nome",
@@ -46,12 +48,12 @@ _PATTERNS: Final = {target: re.compile(rf"(?:{pattern})", re.IGNORECASE) for tar
 
 @dataclass(frozen=True)
 class Plan:
-    """How a file's columns are read: index -> target, names of kept fields, order of dates, header row or not."""
+    """How a file's columns are read: index -> target, names of kept fields, order of dates, rows above the people."""
 
     targets: dict[int, str]
     names: list[str] = field(default_factory=list)
     date_order: str = dates.DAY_FIRST
-    has_header: bool = True
+    head: int = 1
 
     def index(self, target: str) -> int | None:
         """Return the column of a target, or None."""
@@ -60,14 +62,19 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Return the plan as it is kept with the job; the header's names stand there already."""
         targets = {str(index): target for index, target in self.targets.items()}
-        return {"targets": targets, "date_order": self.date_order, "has_header": self.has_header}
+        return {"targets": targets, "date_order": self.date_order, "head": self.head}
 
 
 def plan_of(job: ImportJob) -> Plan:
     """Return the plan kept with a job; empty before the columns step."""
     kept = job.columns
     targets = {int(index): target for index, target in kept.get("targets", {}).items()}
-    return Plan(targets, list(job.header), kept.get("date_order", dates.DAY_FIRST), kept.get("has_header", True))
+    return Plan(targets, list(job.header), kept.get("date_order", dates.DAY_FIRST), _head_kept(kept))
+
+
+def _head_kept(kept: dict[str, Any]) -> int:
+    """Return the rows above the people; uploads of before titles were known say only whether there is a header."""
+    return int(kept.get("head", 1 if kept.get("has_header", True) else 0))
 
 
 def clean_header(cells: list[str]) -> list[str]:
@@ -81,9 +88,27 @@ def clean_header(cells: list[str]) -> list[str]:
     return names
 
 
-def has_header(first: list[str]) -> bool:
-    """Tell whether a file's first row names the columns: a row with an address in it is a person."""
-    return not any("@" in cell for cell in first)
+@dataclass(frozen=True)
+class Head:
+    """The top of a file: rows above the first person, and the names of the columns ("" for all without a header)."""
+
+    rows: int
+    names: list[str]
+
+
+def head_of(first: list[list[str]]) -> Head:
+    """Return the top of a file by its first rows.
+
+    A row with an address in it is a person, and so is one that comes twice. Above the names there may be a title,
+    a note, a blank: rows with two filled cells less than most.
+    """
+    filled = [sum(bool(cell.strip()) for cell in cells) for cells in first]
+    usual = Counter(filled).most_common(1)[0][0]
+    top = next((number for number, count in enumerate(filled[:TITLE_ROWS]) if count >= usual - 1), 0)
+    width = max(len(cells) for cells in first[:20])
+    if any("@" in cell for cell in first[top]) or first[top] in first[top + 1 : top + 2]:
+        return Head(top, [""] * width)
+    return Head(top + 1, first[top])
 
 
 def propose(header: list[str], sample: list[list[str]]) -> Plan:
@@ -100,10 +125,10 @@ def propose(header: list[str], sample: list[list[str]]) -> Plan:
     return Plan(targets, header, dates.propose_order(dated) or dates.DAY_FIRST)
 
 
-def is_certain(plan: Plan, sample: list[list[str]], *, has_header: bool) -> bool:
+def is_certain(plan: Plan, sample: list[list[str]]) -> bool:
     """Tell whether the plan leaves nothing to ask: every column known by its name, plain text, dates one way only."""
     known = [_by_name(name) for name in plan.names]
-    named = has_header and all(known) and [plan.targets.get(index) for index in range(len(known))] == known
+    named = plan.head == 1 and all(known) and [plan.targets.get(index) for index in range(len(known))] == known
     plain = all(cell.isascii() for row in sample for cell in row)
     dated = [row[i] for i, target in plan.targets.items() if target in DATED for row in sample if i < len(row)]
     one_way = all(dates.parse(cell, dates.DAY_FIRST) == dates.parse(cell, dates.MONTH_FIRST) for cell in dated)

@@ -74,9 +74,7 @@ def receive(chunks: Iterable[bytes]) -> Stored:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         size, digest = _write(chunks, target)
-        kind = look_at(target)
-        if kind == "xlsx":
-            _unfold(target)
+        kind = settle(target)
     except OSError as error:
         target.unlink(missing_ok=True)
         if not disk.takes_nothing(error):
@@ -89,23 +87,36 @@ def receive(chunks: Iterable[bytes]) -> Stored:
     return Stored(name, size, digest, kind)
 
 
+def settle(path: Path) -> str:
+    """Look at a file, turn a workbook into CSV in its place, and return what it was: "csv" or "xlsx"."""
+    if not path.stat().st_size:
+        raise FileRefusedError("The file is empty.")
+    kind = look_at(path)
+    if kind == "xlsx":
+        _unfold(path)
+    return kind
+
+
 def _write(chunks: Iterable[bytes], target: Path) -> tuple[int, bytes]:
     digest, size = hashlib.sha256(), 0
     with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         for chunk in chunks:
             size += len(chunk)
-            if size > settings.MAX_UPLOAD_BYTES:
+            if size > size_limit():
                 raise too_large()
             digest.update(chunk)
             file.write(chunk)
-    if not size:
-        raise FileRefusedError("The file is empty.")
     return size, digest.digest()
+
+
+def size_limit() -> int:
+    """Return the largest file we take, in bytes."""
+    return int(settings.MAX_UPLOAD_BYTES)
 
 
 def limit() -> str:
     """Return the largest file we take, in words."""
-    return words.file_size(settings.MAX_UPLOAD_BYTES)
+    return words.file_size(size_limit())
 
 
 def too_large() -> FileRefusedError:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,9 @@ ENCODINGS: Final[dict[str, str]] = {
     "utf-16-le": "UTF-16 LE",
     "utf-16-be": "UTF-16 BE",
 }
+_DOUBLE: Final = ("shift_jis", "gb18030", "big5")
+_HIGH_RUN: Final = re.compile(rb"[\x80-\xff]+")
+_SPLICED: Final = re.compile(rb"(?<![\x80-\xffA-Za-z])[A-Za-z]+[\x80-\xff]")  # not the second half of a pair
 _WIDE: Final = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -90,7 +95,11 @@ def propose_encoding(head: bytes) -> str:
 
 def _guess(text: bytes) -> str:
     """Return the likely eight-bit or double-byte encoding; the commonest wins where two read the same."""
-    narrow = [name for name in ENCODINGS if name not in ("utf-8", *_WIDE)]
+    runs = len(_HIGH_RUN.findall(text))
+    spliced = len(_SPLICED.findall(text))
+    # In a double-byte script words do not begin with Latin letters; "Jiří" would pass for one otherwise.
+    left_out = ("utf-8", *_WIDE, *(_DOUBLE if 4 * spliced > runs else ()))
+    narrow = [name for name in ENCODINGS if name not in left_out]
     guess = from_bytes(text, cp_isolation=narrow).best()
     known = {codecs.lookup(name).name: name for name in ENCODINGS}
     found = known.get(codecs.lookup(guess.encoding).name, "cp1252") if guess else "cp1252"
@@ -122,14 +131,18 @@ def propose_delimiter(text: str) -> str:
 
 
 def _evenness(lines: list[str], mark: str) -> float:
-    """Return cells in the header times the share of lines that have as many."""
+    """Return the commonest number of cells times the share of lines that have as many.
+
+    The commonest and not the first line's: above the names there may be a title with commas in it.
+    """
     try:
-        counts = [len(row) for row in csv.reader(lines, delimiter=mark) if row]
+        counts = Counter(len(row) for row in csv.reader(lines, delimiter=mark) if row)
     except csv.Error:
         return 0
-    if not counts or counts[0] < 2:
+    if not counts:
         return 0
-    return counts[0] * sum(count == counts[0] for count in counts) / len(counts)
+    usual, times = counts.most_common(1)[0]
+    return usual * times / counts.total() if usual > 1 else 0
 
 
 def rows(path: Path, dialect: Dialect) -> Iterator[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from django.db import transaction
@@ -36,7 +36,7 @@ def start(  # noqa: PLR0913 (one file and where it goes)
     stored = files.receive(chunks)
     try:
         path = files.path_of(stored.name)
-        dialect = reading.Dialect("utf-8", ",") if stored.kind == "xlsx" else reading.propose(path)
+        dialect = dialect_of(path, stored.kind)
         first = _some(first_rows(path, dialect), "The file has no rows.")
         with transaction.atomic():
             target = contact_list or lists.create_list(organization, list_name, actor=user)
@@ -66,7 +66,12 @@ def start(  # noqa: PLR0913 (one file and where it goes)
     return job
 
 
-def first_rows(path: Any, dialect: reading.Dialect, count: int = SAMPLE_ROWS) -> list[reading.Row]:
+def dialect_of(path: Path, kind: str) -> reading.Dialect:
+    """Return how a received file is written: workbooks lie there as plain CSV."""
+    return reading.Dialect("utf-8", ",") if kind == "xlsx" else reading.propose(path)
+
+
+def first_rows(path: Path, dialect: reading.Dialect, count: int = SAMPLE_ROWS) -> list[reading.Row]:
     """Return the first rows of a file, the header among them."""
     return list(islice(reading.rows(path, dialect), count))
 
@@ -80,10 +85,8 @@ def _some(rows: list[reading.Row], otherwise: str) -> list[reading.Row]:
 
 def _shape(first: list[reading.Row]) -> dict[str, Any]:
     """Return the header as shown."""
-    named = columns.has_header(first[0].cells)
-    width = max(len(row.cells) for row in first[:20])
-    cells = first[0].cells if named else [""] * width
-    return {"header": columns.clean_header([cell.replace("\x00", "") for cell in cells])}
+    names = columns.head_of([row.cells for row in first]).names
+    return {"header": columns.clean_header([cell.replace("\x00", "") for cell in names])}
 
 
 def reread(job: ImportJob, dialect: reading.Dialect) -> list[reading.Row]:
@@ -102,13 +105,12 @@ def reread(job: ImportJob, dialect: reading.Dialect) -> list[reading.Row]:
 
 def proposal(job: ImportJob, first: list[reading.Row]) -> Plan:
     """Return how the columns are read at first: as chosen before, as last time, else as they look."""
-    named = columns.has_header(first[0].cells)
     if job.columns.get("targets"):
         return columns.plan_of(job)
-    before = columns.remembered(job.organization, job.header, job)
-    sample = [row.cells for row in first[1 if named else 0 :]]
-    found = before or columns.propose(job.header, sample)
-    return Plan(found.targets, list(job.header), found.date_order, named)
+    cells = [row.cells for row in first]
+    head = columns.head_of(cells).rows
+    found = columns.remembered(job.organization, job.header, job) or columns.propose(job.header, cells[head:])
+    return Plan(found.targets, list(job.header), found.date_order, head)
 
 
 def choose_if_certain(job: ImportJob, *, actor: User) -> bool:
@@ -118,8 +120,8 @@ def choose_if_certain(job: ImportJob, *, actor: User) -> bool:
     """
     first = first_rows(files.path_of(job.stored_name), reading.Dialect(job.encoding, job.delimiter))
     plan = proposal(job, first)
-    sample = [row.cells for row in first[1:]]
-    sound = not any(row.problem for row in first) and columns.is_certain(plan, sample, has_header=plan.has_header)
+    sample = [row.cells for row in first[plan.head :]]
+    sound = not any(row.problem for row in first) and columns.is_certain(plan, sample)
     return sound and not columns.complaints(plan) and choose(job, plan, actor=actor)
 
 

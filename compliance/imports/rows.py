@@ -19,6 +19,7 @@ from compliance.models.lists import ConsentBasis
 from compliance.sources import refuse_address
 from sendserver.lib.addresses import AddressKey, BadAddress, parse
 
+BLANKS = " \t\u00a0\ufeff"
 CELL = 500  # characters kept of a further column
 FUTURE_SLACK = timedelta(days=1)  # a date of today in the easternmost zone
 
@@ -73,7 +74,8 @@ _CUSTOMER_BASIS = {"CA": ConsentBasis.CASL_EBR_PURCHASE, "US": ConsentBasis.US_C
 def judge(row: Row, plan: Plan, claim: Claim, now: datetime) -> Taken | Refused:
     """Return what becomes of one row."""
     cells = [_clean(cell) for cell in row.cells]
-    text = _cell(cells, plan, "email")
+    # A line end in the cell of an address is an error to show (header injection), not a blank to cut.
+    text = _cell(row.cells, plan, "email").strip(BLANKS)
     if row.problem:
         return Refused(row.line, text or cells[0], row.problem, "", cells)
     found = parse(text)
@@ -107,7 +109,7 @@ def judge(row: Row, plan: Plan, claim: Claim, now: datetime) -> Taken | Refused:
 
 def _clean(cell: str) -> str:
     """Return a cell trimmed; everything else stays as it was written, formulas too."""
-    return cell.strip(" \t\r\n\u00a0\ufeff")
+    return cell.strip(BLANKS + "\r\n")
 
 
 def _cell(cells: list[str], plan: Plan, target: str) -> str:

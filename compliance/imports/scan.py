@@ -28,6 +28,7 @@ from sendserver.lib import clock
 
 PIECE: Final = 20_000  # rows at once
 BEAT_SECONDS: Final = 2.0
+CLAIM: Final = Claim(basis=ConsentBasis.EXPRESS_SOI)  # what is counted before the sender has said anything
 ADDRESS_REASONS: Final = frozenset(
     (  # noqa: SIM905 (one word a line would be no reading)
         "empty no_at_sign not_one_address control_character quoted_or_literal non_ascii_local_part too_long "
@@ -85,9 +86,9 @@ def counts_of(job: ImportJob) -> Counts:
 
 
 def data_rows(job: ImportJob, plan: Plan) -> Iterator[reading.Row]:
-    """Yield the rows of a job's file behind its header."""
+    """Yield the rows of a job's file below its head."""
     found = reading.rows(files.path_of(job.stored_name), reading.Dialect(job.encoding, job.delimiter))
-    return islice(found, 1 if plan.has_header else 0, None)
+    return islice(found, plan.head, None)
 
 
 def scan(job: ImportJob) -> Counts | None:
@@ -107,10 +108,9 @@ def scan(job: ImportJob) -> Counts | None:
 
 def _read(job: ImportJob, plan: Plan, counts: Counts) -> None:
     now, rows, dates = clock.now(), data_rows(job, plan), Counter[str]()
-    claim = Claim(basis=ConsentBasis.EXPRESS_SOI)
     last_beat = time.monotonic()
     while piece := list(islice(rows, PIECE)):
-        judged = [judge(row, plan, claim, now) for row in piece]
+        judged = [judge(row, plan, CLAIM, now) for row in piece]
         taken = [row for row in judged if isinstance(row, Taken)]
         _tally(counts, dates, judged, now)
         staging.copy("import_scan", ("line", "key", "hash"), ((t.line, t.key, staging.hash_of(t.key)) for t in taken))

@@ -8,7 +8,7 @@ from typing import Final
 PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "empty": ("No address", "The row has no e-mail address"),
     "no_at_sign": ("No @ sign", "An address looks like name@example.com"),
-    "not_one_address": ("More than one address", "Put one address in each row"),
+    "not_one_address": ("Not one plain address", "Put one address, without a name, in each row"),
     "control_character": ("Hidden character", "The address holds a character that cannot be seen"),
     "quoted_or_literal": ("Unusual address form", "Quoted names and number addresses are not mailed"),
     "non_ascii_local_part": ("Letters before the @", "Only plain letters, digits and signs can stand before the @"),
@@ -27,6 +27,8 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "line_too_long": ("Row too long", "The row is longer than any real row. Is a quotation mark left open above it?"),
     "too_many_cells": ("Too many cells", "The row has more cells than the header"),
     "unclosed_quote": ("Quotation mark left open", "The file ends inside a quoted cell that began in this row"),
+    "no_address_column": ("No column of addresses", "Say on the columns page which column holds them"),
+    "file_refused": ("File refused", "Nothing of the file can be read"),
     "merge_conflict": ("Could not be added", "Upload this row again"),
 }
 

@@ -13,14 +13,16 @@ import subprocess
 import sys
 import zipfile
 from datetime import date, datetime, time, timedelta
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from compliance.errors import FileRefusedError
 from compliance.policy import UPLOAD_CELL_KB, UPLOAD_COLUMNS, XLSX_INFLATED_MB, XLSX_MEMBERS, XLSX_RATIO
 
 SECONDS: Final = 60  # for reading one workbook
 MEMORY: Final = 2 * 1024**3  # bytes of address space of the child
+LOOKED_AT: Final = 200  # rows of a sheet in which an address is looked for
 RATIO_FROM: Final = 1024 * 1024  # small parts may be squeezed as well as they like
 _BOMB: Final = "This Excel file unpacks to far more than a list holds. Save the list as CSV and upload that."
 _NO_BOOK: Final = "This is not an Excel workbook (.xlsx). Save the list as CSV and upload that."
@@ -63,7 +65,10 @@ def _inflate(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
 
 
 def to_csv(source: Path, target: Path) -> None:
-    """Write the first sheet that holds anything as UTF-8 CSV; row numbers stay those of the sheet."""
+    """Write one sheet as UTF-8 CSV: the first with an address near its top, else the first that holds anything.
+
+    Row numbers stay those of the sheet.
+    """
     command = [sys.executable, "-m", "compliance.imports.workbook", str(source), str(target)]
     root = Path(__file__).resolve().parents[2]
     try:
@@ -86,18 +91,22 @@ def main(source: str, target: str) -> int:
     from python_calamine import CalamineWorkbook
 
     book = CalamineWorkbook.from_path(source)
-    for name in book.sheet_names:
-        sheet = book.get_sheet_by_name(name)
-        if not sheet.height:
-            continue
-        if sheet.width > UPLOAD_COLUMNS:
-            sys.stdout.write(f"The sheet has {sheet.width:,} columns; we read up to {UPLOAD_COLUMNS}.")
-            return 3
-        with open(target, "w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([_text(cell) for cell in row] for row in sheet.iter_rows())
-        return 0
-    sys.stdout.write("The Excel file has no rows.")
-    return 3
+    sheets = [sheet for name in book.sheet_names if (sheet := book.get_sheet_by_name(name)).height]
+    if not sheets:
+        sys.stdout.write("The Excel file has no rows.")
+        return 3
+    sheet = next((sheet for sheet in sheets if _has_address(sheet)), sheets[0])
+    if sheet.width > UPLOAD_COLUMNS:
+        sys.stdout.write(f"The sheet has {sheet.width:,} columns; we read up to {UPLOAD_COLUMNS}.")
+        return 3
+    with open(target, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([_text(cell) for cell in row] for row in sheet.iter_rows())
+    return 0
+
+
+def _has_address(sheet: Any) -> bool:
+    rows = islice(sheet.iter_rows(), LOOKED_AT)
+    return any(isinstance(cell, str) and "@" in cell for row in rows for cell in row)
 
 
 def _text(cell: object) -> str:

@@ -85,6 +85,7 @@ def test_mixed_encodings_row_by_row(tmp_path):
     [
         ("Name,Ort\nGröße,Köln\nJürgen,Österreich\n" * 20, "cp1252"),
         ("Имя,Город\nИван,Москва\nОльга,Новосибирск\n" * 20, "cp1251"),
+        ("Jméno,Město\nJiří,Brno\n", "cp1250"),
         ("名前,町\n山田太郎,東京都\n鈴木花子,大阪府\n" * 20, "shift_jis"),
     ],
 )

@@ -130,11 +130,11 @@ def _chosen(request: PortalRequest, job: ImportJob, before: Plan) -> Plan:
     targets = {index: request.POST.get(f"column-{index}", "") for index in range(len(job.header))}
     known = {index: target for index, target in targets.items() if target in columns.TARGETS and target}
     order = request.POST.get("date_order", "")
-    return Plan(known, list(job.header), order if order in dates.ORDERS else before.date_order, before.has_header)
+    return Plan(known, list(job.header), order if order in dates.ORDERS else before.date_order, before.head)
 
 
 def _columns_context(job: ImportJob, plan: Plan, first: list[reading.Row], wrong: list[str]) -> dict[str, Any]:
-    rows = first[1:] if plan.has_header else first
+    rows = first[plan.head :]
     telling = [row for row in rows if not all(cell.isascii() for cell in row.cells)]
     sample = (telling + rows)[:SHOWN_ROWS]
     shown = [

@@ -10,8 +10,10 @@ import hmac
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NewType
 
+import idna
 from django.conf import settings
 
 AddressKey = NewType("AddressKey", str)
@@ -44,17 +46,22 @@ class BadAddress:
     suggestion: str = ""
 
 
+@lru_cache(maxsize=8192)  # a list has few domains and many rows
 def to_ascii_domain(domain: str) -> str | None:
-    """Return the domain as lower-case A-labels (RFC 5891, UTS 46 mapping by NFKC), or None when it has none."""
-    text = unicodedata.normalize("NFKC", domain).strip().lower()
-    try:
-        ascii_name = text if text.isascii() else text.encode("idna").decode()
-    except UnicodeError:
+    """Return the domain as lower-case A-labels (RFC 5891 with UTS 46 mapping, non-transitional), or None.
+
+    An A-label that decodes to nothing registrable ("xn--example") is no domain either.
+    """
+    text = domain.strip().lower()
+    if not text.isascii() or "xn--" in text:
+        try:
+            text = idna.encode(text, uts46=True, std3_rules=True).decode()
+        except (idna.IDNAError, UnicodeError):
+            return None
+    labels = text.split(".")
+    if len(labels) < 2 or len(text) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         return None
-    labels = ascii_name.split(".")
-    if len(labels) < 2 or len(ascii_name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        return None
-    return ascii_name if not labels[-1].isdigit() else None
+    return text if not labels[-1].isdigit() else None
 
 
 def parse(value: str) -> Address | BadAddress:
@@ -82,6 +89,8 @@ def _refusal(text: str) -> str:
         return "empty"
     if any(unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Co", "Cs") for char in text):
         return "control_character"
+    if text.startswith('"') and not text.endswith(">"):
+        return "quoted_or_literal"  # before the next: an @ or a comma in quotation marks is no second address
     if text.count("@") > 1 or any(mark in text for mark in ",;<>"):
         return "not_one_address"
     local, at, domain = text.rpartition("@")
