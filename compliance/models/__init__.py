@@ -1,6 +1,6 @@
 """Tables of compliance, one module a subject."""
 
-from compliance.models.consent import Attestation, AttestationPerson, Verdict
+from compliance.models.consent import Attestation, AttestationPerson, ConsentEvent, ConsentEventPerson, Verdict
 from compliance.models.imports import ImportJob, ImportRow, ImportState
 from compliance.models.lists import Contact, ContactList, ListMembership
 from compliance.models.suppression import Suppression
@@ -8,6 +8,8 @@ from compliance.models.suppression import Suppression
 __all__ = [
     "Attestation",
     "AttestationPerson",
+    "ConsentEvent",
+    "ConsentEventPerson",
     "Contact",
     "ContactList",
     "ImportJob",
