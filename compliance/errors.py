@@ -31,5 +31,9 @@ class PersonRefusedError(ComplianceError):
         self.field = field
 
 
+class RegisterRefusedError(ComplianceError):
+    """A file of an opt-out register cannot be loaded."""
+
+
 class SignatureRefusedError(ComplianceError):
     """A statement cannot be signed: something is missing, or the second factor is not fresh."""

@@ -3,6 +3,7 @@
 from compliance.models.consent import Attestation, AttestationPerson, ConsentEvent, ConsentEventPerson, Verdict
 from compliance.models.imports import ImportJob, ImportRow, ImportState
 from compliance.models.lists import Contact, ContactList, ListMembership
+from compliance.models.registers import RegisterCheck, RegisterEntry, RegisterFile
 from compliance.models.suppression import Suppression
 
 __all__ = [
@@ -16,6 +17,9 @@ __all__ = [
     "ImportRow",
     "ImportState",
     "ListMembership",
+    "RegisterCheck",
+    "RegisterEntry",
+    "RegisterFile",
     "Suppression",
     "Verdict",
 ]
