@@ -31,6 +31,10 @@ class PersonRefusedError(ComplianceError):
         self.field = field
 
 
+class ExportRefusedError(ComplianceError):
+    """A file is not given out: the reason is missing."""
+
+
 class RegisterRefusedError(ComplianceError):
     """A file of an opt-out register cannot be loaded."""
 

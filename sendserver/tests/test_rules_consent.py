@@ -7,32 +7,37 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings as SettingsWrapper
 
 from accounts.ledger import append_chained, record_of
-from accounts.models import Organization
+from accounts.models import AuditEntry, Organization
 from campaigns import audience, proposals
-from campaigns.models import Delivery, Outcome
+from campaigns.models import ClickCount, Delivery, Event, Outcome
 from campaigns.planning import plan
-from campaigns.tests.lanes import frozen, run_both, two_relays
+from campaigns.tests.lanes import frozen, planned, run_both, two_relays
 from campaigns.tests.world import World, add_person, make_draft, make_world
 from compliance import attestations, gate, lists, registers
-from compliance.answers import PROHIBITED
+from compliance.answers import PROHIBITED, SOFT
 from compliance.attestations import Signer
 from compliance.consent import add_months
 from compliance.errors import SignatureRefusedError
 from compliance.imports.run import run
 from compliance.models import Attestation, Contact, ImportJob, ImportState, ListMembership
 from compliance.models.lists import ConsentBasis
+from compliance.suppression import suppress
 from compliance.tests.helpers import ANSWERS, csv_of, finished, mapped, people, signed
 from sendserver.lib import clock
+from sendserver.lib.addresses import AddressKey, suppression_hash
+from sendserver.lib.tokens import Purpose, seal
 from sendserver.testing.personas import Persona, use_second_factor
 from sendserver.testing.relay import ScriptedRelay
 
@@ -387,3 +392,101 @@ def test_21_audit_only_act_is_refused_for_the_application(larkfield: Organizatio
         for statement in (f"UPDATE {table} SET id = id", f"DELETE FROM {table}"):
             with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic():
                 connection.cursor().execute(statement)
+
+
+# --- 15, the second half
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("broken", SOFT)
+@pytest.mark.parametrize("allowed", [True, False])
+def test_15_consent_soft_eu_needs_all_four(
+    settings: SettingsWrapper, larkfield: Organization, alice: Persona, broken: str, allowed: bool
+) -> None:
+    """ "Opt-out offered at collection: no", or any other no or blank: the upload is not signed, allowed or not."""
+    if allowed:
+        settings.ALLOWED_BASES = ALL_BASES
+    job = mapped(larkfield, alice.user, csv_of(people(2, country="FR")))
+    for value in ("no", ""):
+        answers = {**ANSWERS, "source": "customers", "soft": {**dict.fromkeys(SOFT, "yes"), broken: value}}
+        posted = {**form_of(answers), **{f"soft_{code}": given for code, given in answers["soft"].items()}}
+        page = alice.client.post(reverse("upload_consent", args=[job.uid]), posted)
+        assert "may not be written to" in page.content.decode()
+        ImportJob.objects.filter(pk=job.pk).update(answers=answers, state=ImportState.ANSWERED)
+        job.refresh_from_db()
+        with pytest.raises(SignatureRefusedError, match="all four conditions"):
+            attestations.submit(job, signer(alice))
+    assert not Contact.objects.exists()
+
+
+@pytest.mark.django_db
+def test_15_consent_soft_eu_with_all_four(settings: SettingsWrapper, larkfield: Organization, alice: Persona) -> None:
+    answers = {"source": "customers", "soft": dict.fromkeys(SOFT, "yes")}
+    job = finished(larkfield, alice.user, csv_of(people(2, country="FR")), answers=answers)
+    counts = lists.reason_counts([job.contact_list])
+    assert counts[job.contact_list_id] == {"basis_not_allowed": 2}  # by default
+    settings.ALLOWED_BASES = ALL_BASES
+    assert lists.reason_counts([job.contact_list])[job.contact_list_id] == {"": 2}
+
+
+# --- 30
+
+
+@pytest.mark.django_db(transaction=True)
+def test_30_trk_pixel_nobody_gets_one(relays: Any, larkfield: Organization) -> None:
+    """Opens are not counted at all, so no message to anybody, in France or not, holds an image or a link of one's own.
+
+    Two people's messages differ in nothing but the links with which they leave, and their own values.
+    """
+    Organization.objects.filter(pk=larkfield.pk).update(daily_allowance=1000)
+    world, lately = make_world(larkfield, 0), clock.now() - timedelta(days=90)
+    for name in ("ada", "bob"):
+        contact = member(world, f"{name}@crowd.example", basis="express_doi", at=lately, country="FR", confirmed=True)
+        Contact.objects.filter(pk=contact.pk).update(tracking_consent_at=lately if name == "bob" else None)
+    plan(frozen(world))
+    run_both()
+    bodies = {}
+    for relay in relays:
+        for message in relay.accepted:
+            text = message.raw.decode().replace("=\r\n", "").replace("=3D", "=")
+            assert "<img" not in text
+            bodies[message.recipient] = set(re.findall(r"/c/[\w/]+", text))
+    assert len(bodies) == 2
+    assert bodies["ada@crowd.example"] == bodies["bob@crowd.example"] != set()
+
+
+@pytest.mark.django_db
+def test_30_trk_withdraw_an_old_mails_link_stores_nothing_of_anybody(larkfield: Organization) -> None:
+    """With or without consent, before or after its withdrawal: a click adds to an hour of a link, and no event."""
+    campaign = planned(larkfield, 1)
+    url = f"/c/{seal(Purpose.CAMPAIGN, campaign.pk)}/1/"
+    for at in (clock.now(), None):
+        Contact.objects.update(tracking_consent_at=at)
+        assert Client().get(url, HTTP_USER_AGENT="Mozilla/5.0 Firefox/140").status_code == 302
+    assert ClickCount.objects.get().clicks == 2
+    assert not Event.objects.exists()
+
+
+@pytest.mark.django_db
+def test_30_unsub_transfer_the_list_is_given_to_an_owner_with_a_reason_only(
+    larkfield: Organization, hollin: Organization, alice: Persona, bob: Persona, eve: Persona, mallory: Persona
+) -> None:
+    suppress(AddressKey("mine@reader.example"), organization=larkfield, reason="unsubscribe", source="page")
+    suppress(AddressKey("theirs@reader.example"), organization=hollin, reason="complaint", source="arf")
+    suppress(AddressKey("everybody@reader.example"), organization=None, reason="complaint", source="arf")
+    url, reason = reverse("do_not_mail_export"), {"reason": "We move to another system in May."}
+    assert [one.client.post(url, reason).status_code for one in (bob, eve)] == [403, 403]
+    assert alice.client.get(url).status_code == 405
+    for empty in ({}, {"reason": " moving "}):
+        assert alice.client.post(url, empty).status_code == 302
+    assert not AuditEntry.objects.filter(action="suppression.exported").exists()
+    given = b"".join(alice.client.post(url, reason).streaming_content).decode().splitlines()  # type: ignore[arg-type]
+    assert given[0] == "fingerprint,key,reason,source,since,until"
+    assert [line.split(",")[0] for line in given[1:]] == [suppression_hash(AddressKey("mine@reader.example")).hex()]
+    assert "@" not in "".join(given)
+    entry = AuditEntry.objects.get(action="suppression.exported")
+    assert (entry.actor_uid, entry.organization, entry.reason) == (alice.user.uid, larkfield, reason["reason"])
+    assert entry.detail == {"entries": 1}
+    theirs = b"".join(mallory.client.post(url, reason).streaming_content).decode()  # type: ignore[arg-type]
+    assert suppression_hash(AddressKey("mine@reader.example")).hex() not in theirs
+    assert theirs.count("\n") == 2

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
+from django.urls import reverse
 from pytest_django import Settings as SettingsWrapper
 
 from accounts.models import Organization, Standing
+from campaigns import erasure
 from campaigns.inbound.addresses import Links
 from campaigns.models import ClickCount, Delivery, Event, Outcome
 from campaigns.tests.lanes import planned, run_both, states, two_relays
-from compliance import lists
-from compliance.models import ListMembership, Suppression
+from compliance import lists, policy
+from compliance.models import Contact, ListMembership, Suppression
 from compliance.suppression import is_suppressed, suppress
 from compliance.tests.helpers import csv_of, finished
 from sendserver.lib import clock
@@ -225,3 +227,58 @@ def test_11_a_stop_under_a_new_key_holds_for_who_was_hashed_before(
         assert first.address not in [one for relay in relays for one in relay.recipients]
     assert states(campaign) == {"accepted": 1, "suppressed": 1}
     assert Outcome.objects.get(delivery_id=first.pk).state == "suppressed"
+
+
+# --- 9
+
+
+def plain_places(address: str) -> list[str]:
+    """Return every table and column of the database in which the address can be read."""
+    found = []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+            " AND data_type IN ('text', 'character varying', 'jsonb')"
+        )
+        for table, column in cursor.fetchall():
+            cursor.execute(f'SELECT count(*) FROM "{table}" WHERE "{column}"::text ILIKE %s', [f"%{address}%"])
+            found += [f"{table}.{column}"] * bool(cursor.fetchone()[0])
+    return sorted(found)
+
+
+@pytest.mark.django_db
+def test_09_data_erasure_leaves_a_hash_and_no_address(larkfield: Organization, alice: Persona) -> None:
+    """Erased after mail was planned: unreadable everywhere but in the record of the consent, and out for good."""
+    planned(larkfield, 2)
+    delivery = Delivery.objects.order_by("pk")[0]
+    address, token = delivery.address, Links.of(delivery.pk).token
+    contact = Contact.objects.get(pk=delivery.contact_id)
+    assert {"compliance_contact.address", "campaigns_delivery.address"} <= set(plain_places(address))
+    answer = alice.client.post(reverse("contact_erase", args=[contact.uid]))
+    assert answer.status_code == 302
+    assert plain_places(address) == []
+    again = finished(larkfield, alice.user, csv_of([(address.upper(), "2026-10-01", "GB")]))
+    assert (again.added_count, again.suppressed_count) == (0, 1)
+    assert is_suppressed(larkfield, AddressKey(address))
+    assert reader().post(f"/u/{token}/", ONE_CLICK, content_type=FORM).status_code == 200
+    assert reader().get(f"/why/{token}/").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_09_data_erasure_while_the_campaign_runs(
+    settings: SettingsWrapper, tmp_path: Path, larkfield: Organization
+) -> None:
+    """A delivery that still waits goes to nobody."""
+    with two_relays(settings, tmp_path) as relays:
+        campaign = planned(larkfield, 2)
+        first = Delivery.objects.order_by("pk")[0]
+        erasure.erase(Contact.objects.get(pk=first.contact_id), actor=None)
+        run_both()
+        assert len([one for relay in relays for one in relay.recipients]) == 1
+    assert states(campaign) == {"accepted": 1, "suppressed": 1}
+
+
+def test_09_the_schedule_of_backups_and_logs_is_written_down() -> None:
+    text = (Path(__file__).parent.parent.parent / "docs" / "operations.md").read_text()
+    assert f"{policy.RET_SMTP_D} days" in text
+    assert "backup" in text.lower()
