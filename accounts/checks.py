@@ -27,8 +27,8 @@ def address_is_https(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def keys_are_set(**_: Any) -> list[CheckMessage]:
-    """Refuse missing keys: tokens, the do-not-mail list and sealed secrets need theirs."""
-    names = ("TOKEN_KEYS", "SUPPRESSION_KEYS", "FIELD_KEYS")
+    """Refuse missing keys: tokens, the do-not-mail list, sealed secrets and the ledger's head need theirs."""
+    names = ("TOKEN_KEYS", "SUPPRESSION_KEYS", "FIELD_KEYS", "LEDGER_KEYS")
     return [
         Error(f"{name} is empty.", hint=f'Set {name}="k1:<64 hex digits>".', id="accounts.E003")
         for name in names

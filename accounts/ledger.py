@@ -1,7 +1,9 @@
-"""Append-only, hash-chained tables: one way in, one walk that finds the first altered record.
+"""Append-only, hash-chained tables: one way in. Checking them is accounts.ledger_walk's.
 
 A chained model has `previous_hash` and `record_hash`; every other column (the key aside) is part of the record, so a
 walk needs nothing but the table. Columns filled by the database or at saving (`auto_now_add`) do not fit such a model.
+The database enters each record into the ledger (models.LedgerEntry), which binds its key and place: one chain over
+everything, and one for each organization.
 """
 
 from __future__ import annotations
@@ -17,12 +19,10 @@ from django.apps import apps
 from django.db import connection, models, transaction
 
 from sendserver.lib import chain
+from sendserver.lib.appendonly import LEDGER_LOCK
 
 Row = TypeVar("Row", bound=models.Model)
 
-# One lock for all chains: a transaction that appends to two of them cannot wait in a circle with another one.
-# It is held until the transaction ends, so append last.
-_LOCK = int.from_bytes(hashlib.blake2s(b"accounts.ledger", digest_size=7).digest(), "big")
 _NOT_HASHED = frozenset({"previous_hash", "record_hash"})
 
 
@@ -38,7 +38,8 @@ class BrokenLink:
 def append_chained(model: type[Row], fields: Mapping[str, Any]) -> Row:
     """Insert one row behind the table's last one and return it. Fields hold no floats.
 
-    Takes the chain's lock until the surrounding transaction ends: make it the transaction's last act.
+    Takes the lock of all chains until the surrounding transaction ends (one for all, so that two appends cannot wait
+    in a circle): make it the transaction's last act.
     """
     with transaction.atomic():
         _take_lock()
@@ -51,9 +52,15 @@ def append_chained(model: type[Row], fields: Mapping[str, Any]) -> Row:
 
 
 def record_of(row: models.Model) -> dict[str, Any]:
-    """Return what is hashed of a row: every column but its key and the two hashes, as JSON values."""
+    """Return what is hashed of a row: every column but its key and the two hashes, as JSON values.
+
+    Columns that a table got later (`ledger_later` of the model) are left out where they are empty, so that records
+    made before keep their hash; an empty one and a filled one can still not be taken for each other.
+    """
+    later: frozenset[str] = getattr(row, "ledger_later", frozenset())
     columns = [field for field in row._meta.concrete_fields if not field.primary_key]
-    return {f.attname: _plain(getattr(row, f.attname)) for f in columns if f.attname not in _NOT_HASHED}
+    found = {f.attname: plain(getattr(row, f.attname)) for f in columns if f.attname not in _NOT_HASHED}
+    return {name: value for name, value in found.items() if value is not None or name not in later}
 
 
 def first_broken(model: type[models.Model]) -> BrokenLink | None:
@@ -69,16 +76,29 @@ def first_broken(model: type[models.Model]) -> BrokenLink | None:
 
 
 def chained_models() -> Iterator[type[models.Model]]:
-    """Yield every chained table of the installed apps."""
+    """Yield every chained table of the installed apps, the ledger over them aside."""
     for model in apps.get_models():
         names = {field.name for field in model._meta.concrete_fields}
-        if names >= _NOT_HASHED:
+        if names >= _NOT_HASHED and "entry_hash" not in names:
             yield model
+
+
+def entry_line(entry: Any) -> str:
+    """Return the line whose SHA-256 is an entry's hash; the database writes the same one (lib.appendonly)."""
+    organization = "-" if entry.organization_id is None else entry.organization_id
+    parts = (entry.position, entry.table_name, entry.record_id, organization)
+    hashes = (entry.record_hash, entry.previous_hash, entry.organization_previous)
+    return " ".join([*map(str, parts), *(bytes(one).hex() for one in hashes)])
+
+
+def entry_hash(entry: Any) -> bytes:
+    """Return the hash that an entry must have, 32 bytes."""
+    return hashlib.sha256(entry_line(entry).encode()).digest()
 
 
 def _take_lock() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LEDGER_LOCK])
 
 
 def _last_hash(model: type[models.Model]) -> bytes:
@@ -86,7 +106,7 @@ def _last_hash(model: type[models.Model]) -> bytes:
     return bytes(last) if last is not None else chain.GENESIS
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a value as JSON knows it, the same before saving and after reading back."""
     if isinstance(value, models.enums.Choices):
         return value.value
@@ -99,7 +119,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes | memoryview):
         return bytes(value).hex()
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     return value

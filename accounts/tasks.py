@@ -6,7 +6,7 @@ import logging
 
 from celery import shared_task
 
-from accounts import digest, domains, watching
+from accounts import digest, domains, ledger_heads, watching
 
 log = logging.getLogger(__name__)
 BATCH = 50  # domains of one run; the next run takes the rest
@@ -29,3 +29,11 @@ def check_domains() -> int:
 def send_digests() -> int:
     """Send the daily summaries; see accounts.digest."""
     return digest.send_all()
+
+
+@shared_task(name="accounts.export_ledger_head")
+def export_ledger_head() -> int:
+    """Sign the ledger's newest entry, carry it out, and return its place (0: nothing new); mail it once a day."""
+    head = ledger_heads.export()
+    ledger_heads.mail_daily()
+    return head.position if head else 0

@@ -112,6 +112,8 @@ def _reason(data: EventData) -> str | None:
 
 
 def _suppress(data: EventData, delivery: Delivery, reason: str, until: datetime | None = None) -> None:
+    if not delivery.address:
+        return  # erased, and on the do-not-mail list since then
     suppress(
         AddressKey(delivery.address.lower()),
         organization=Organization.objects.get(pk=delivery.organization_id),

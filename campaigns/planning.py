@@ -20,6 +20,7 @@ from campaigns import approve, brakes, lifecycle
 from campaigns.models import Brake, Campaign, CampaignState
 from campaigns.sending.poke import poke_after_commit
 from campaigns.sending.relays import KEYS
+from compliance import registers
 from compliance.consent import mailable_sql
 from compliance.suppression import live_suppression_sql
 from sendserver.lib import clock
@@ -87,6 +88,7 @@ def plan(campaign: Campaign) -> PlanResult:
 
 
 def _plan(campaign: Campaign) -> PlanResult:
+    registers.check_new()
     counts = _write_deliveries(campaign)
     mailable = counts.pop("", 0)
     result = PlanResult(mailable + sum(counts.values()), mailable, counts)

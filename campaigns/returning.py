@@ -48,14 +48,21 @@ class Holder:
 
     @property
     def masked(self) -> str:
-        """Return the address as a bystander may see it."""
+        """Return the address as a bystander may see it; after an erasure nobody knows it."""
+        if self.is_erased:
+            return "an erased address"
         local, _, domain = self.delivery.address.rpartition("@")
         return f"{local[:1]}••••@{domain}"
 
     @property
     def is_stopped(self) -> bool:
         """Tell whether this sender may not mail the address."""
-        return is_suppressed(self.organization, self.key)
+        return self.is_erased or is_suppressed(self.organization, self.key)
+
+    @property
+    def is_erased(self) -> bool:
+        """Tell whether the person had everything erased; they are on the do-not-mail list since (campaigns.erasure)."""
+        return not self.delivery.address
 
 
 def holder_of(token: str) -> Holder | None:
@@ -73,7 +80,10 @@ def is_test_token(token: str) -> bool:
 
 
 def stop(holder: Holder, *, source: str, platform: bool = False) -> None:
-    """Unsubscribe from everything of this sender; with `platform` from every sender. In force when this returns."""
+    """Unsubscribe from everything of this sender; with `platform` from every sender. In force when this returns.
+
+    Of an erased person nothing but the event is left to write: they were stopped when they were erased.
+    """
     record_event(
         EventData(
             kind=EventKind.UNSUBSCRIBED,
@@ -89,7 +99,7 @@ def stop(holder: Holder, *, source: str, platform: bool = False) -> None:
 def take_back(holder: Holder) -> bool:
     """Undo a stop that was pressed on the page within ten minutes; tell whether it was."""
     with transaction.atomic():
-        if not undo_unsubscribe(holder.organization, holder.key, delivery_id=holder.delivery.pk):
+        if holder.is_erased or not undo_unsubscribe(holder.organization, holder.key, delivery_id=holder.delivery.pk):
             return False
         now = clock.now()
         record_event(
@@ -106,6 +116,8 @@ def take_back(holder: Holder) -> bool:
 
 def pause(holder: Holder, days: int) -> None:
     """Keep this sender away for some days; whoever stopped for good stays stopped."""
+    if holder.is_erased:
+        return
     suppress(
         holder.key,
         organization=holder.organization,

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from campaigns.views import click, edit, index, progress, report, review, unsubscribe, why
+from campaigns.views import click, edit, index, people, progress, report, review, unsubscribe, why
 
 _ONE = "portal/campaigns/<uuid:uid>"
 urlpatterns: list[URLPattern] = [
@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}/stop/", progress.stop, name="campaign_stop"),
     path(f"{_ONE}/report/", report.report, name="campaign_report"),
     path(f"{_ONE}/copy/", index.copy, name="campaign_copy"),
+    path("portal/people/<uuid:uid>/erase/", people.contact_erase, name="contact_erase"),
     # For people who got a mail: no account, the token is the permission.
     path("u/", unsubscribe.lost_link, name="lost_link"),
     path("u/<slug:token>/", unsubscribe.unsubscribe, name="unsubscribe"),

@@ -72,6 +72,14 @@ PROHIBITED: Final[dict[str, str]] = {
     "employer": "Taken along from an employer, or from somebody else's event",
     "directory": "From a public register or directory",
 }
+# Mail to customers without a yes: all four, or not at all (Directive 2002/58/EC article 13(2), UWG s.7(3), rules
+# CONSENT-SOFT-EU). Asked for that source only.
+SOFT: Final[dict[str, str]] = {
+    "sale": "We got each address ourselves, from a sale to this person",
+    "similar": "We write only about our own, similar goods or services",
+    "no_objection": "Nobody on the list has objected",
+    "offered": "We offered the way out when we took the address, and do so in every message",
+}
 STATEMENTS: Final[dict[str, str]] = {
     "agreed": "Everyone in this file agreed to get marketing e-mail {sender}.",
     "not_bought": "None of the addresses was bought, rented, swapped or collected from websites.",
@@ -125,6 +133,12 @@ def prohibited_yes(answers: dict[str, Any]) -> list[str]:
     return [code for code in PROHIBITED if given.get(code) != "no"]
 
 
+def soft_gaps(answers: dict[str, Any]) -> list[str]:
+    """Return which of the four conditions for customers are not met, for other sources none."""
+    given = answers.get("soft", {})
+    return [code for code in SOFT if given.get(code) != "yes"] if answers.get("source") == "customers" else []
+
+
 def missing(job: ImportJob) -> list[str]:
     """Return what still stands between a job and its signature, in words; empty when all is answered."""
     kept = job.answers
@@ -133,6 +147,8 @@ def missing(job: ImportJob) -> list[str]:
         found.append("Say where the addresses come from")
     if prohibited_yes(kept):
         found.append("Answer all eight questions about sources")
+    if soft_gaps(kept):
+        found.append("Customers without a yes: all four conditions must be true")
     if set(kept.get("statements", [])) != set(STATEMENTS):
         found.append("Agree to the three statements")
     wanted = {"earliest": "the earliest sign-up", "latest": "the latest sign-up", "wording": "the words they saw"}

@@ -14,7 +14,7 @@ from typing import Final
 
 from django.db import transaction
 
-from accounts import audit
+from accounts import audit, personal
 from accounts.ledger import append_chained
 from accounts.models import BusinessProfile, Organization, User
 from compliance import answers, policy
@@ -152,22 +152,17 @@ def _record(job: ImportJob, signer: Signer) -> Attestation:
             "file_sha256": bytes(job.file_sha256),
             "row_count": job.row_count,
             "signed_at": clock.now(),
-            "person_commitment": commitment(salt, person),
+            "person_commitment": personal.commitment(salt, person),
         },
     )
     AttestationPerson.objects.create(attestation_uid=record.uid, salt=salt, **person)
     return record
 
 
-def commitment(salt: bytes, person: dict[str, str]) -> bytes:
-    """Return what binds a record to its side row: SHA-256 over the salt and the row, 32 bytes."""
-    return hashlib.sha256(salt + chain.canonical(person)).digest()
-
-
 def matches(record: Attestation, side: AttestationPerson) -> bool:
     """Tell whether a side row is the one that was signed."""
-    person = {name: getattr(side, name) for name in ("signer_name", "signer_role", "ip", "user_agent", "statement")}
-    return commitment(bytes(side.salt), person) == bytes(record.person_commitment)
+    part = personal.part_of(side, AttestationPerson.ledger_side)
+    return personal.commitment(bytes(side.salt), part) == bytes(record.person_commitment)
 
 
 def person_of(record: Attestation) -> AttestationPerson | None:

@@ -9,18 +9,20 @@ from __future__ import annotations
 import calendar
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.conf import settings
 
+from accounts.domain_names import FREEMAIL
 from compliance import policy
 from compliance.countries import EEA, STRICT
-from compliance.models.lists import ConsentBasis, ListMembership
+from compliance.models.lists import EXPRESS_BASES, ConsentBasis, ListMembership
+from compliance.registers import register_sql, state_of
 
 # Bases that say nothing by themselves about who clicked; where the law wants proof, the second step must be on record.
 NEEDS_CONFIRMATION: Final = (ConsentBasis.EXPRESS_DOI, ConsentBasis.EXPRESS_SOI, ConsentBasis.EXPRESS_ORAL)
-EXPRESS: Final = (*NEEDS_CONFIRMATION, ConsentBasis.EXPRESS_WRITTEN)
+EXPRESS: Final = EXPRESS_BASES
 # Where a basis exists at all. "" (unknown) never fits: implied consent is proven for a country or not at all.
 BASIS_COUNTRIES: Final[dict[str, frozenset[str]]] = {
     ConsentBasis.SOFT_OPTIN_EU: EEA | {"GB"},
@@ -42,6 +44,12 @@ BASIS_MONTHS: Final[dict[str, int]] = {
     ConsentBasis.CASL_ENBR: policy.CASL_ENBR_MONTHS,
     ConsentBasis.US_CUSTOMER: policy.US_CUSTOMER_MONTHS,
 }
+# Days (UTC) before which a basis did not exist in law.
+BASIS_SINCE: Final[dict[str, datetime]] = {
+    ConsentBasis.SOFT_OPTIN_UK_CHARITY: datetime.fromisoformat(policy.UK_CHARITY_FROM).replace(tzinfo=UTC),
+}
+# Bases that exist for companies only: a free mailbox is a person's own.
+COMPANY_BASES: Final = (ConsentBasis.B2B_OPTOUT_FR, ConsentBasis.B2B_CORPORATE_UK)
 # reason -> (short label, what it means and what helps); every page takes its words from here.
 WORDS: Final[dict[str, tuple[str, str]]] = {
     "no_basis": (
@@ -57,6 +65,22 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "basis_wrong_country": (
         "Permission of another country",
         "This kind of permission does not exist where the person lives.",
+    ),
+    "basis_too_early": (
+        "Collected before the law allowed it",
+        "This kind of permission counts only for people who gave their address later.",
+    ),
+    "private_mailbox": (
+        "A private mailbox",
+        "This kind of permission counts for companies only, and the address is at a free mail service.",
+    ),
+    "register_missing": (
+        "Opt-out register not consulted",
+        "The country keeps a list of people who want no advertising. We have no recent copy to compare with.",
+    ),
+    "on_register": (
+        "On the country’s opt-out register",
+        "The person asked not to get advertising. Only their own clear yes to you counts more.",
     ),
     "basis_expired": (
         "Permission ran out",
@@ -103,19 +127,40 @@ def mailable_sql(membership: str = "m", contact: str = "c", contact_list: str = 
         for basis, months in BASIS_MONTHS.items()
         if basis in _allowed()
     )
+    since = "".join(
+        f" OR ({m}.basis = '{basis}' AND {m}.consent_at < '{day.isoformat()}')"
+        for basis, day in BASIS_SINCE.items()
+        if basis in _allowed()
+    )
+    companies = "".join(
+        f" OR ({m}.basis = '{basis}' AND {contact}.domain IN ({_quoted(sorted(FREEMAIL))}))"
+        for basis in COMPANY_BASES
+        if basis in _allowed()
+    )
+    registers = "" if set(_allowed()) <= set(EXPRESS) else _registers_sql(m, contact, country)
     return f"""CASE
   WHEN {m}.basis = '' THEN 'no_basis'
   WHEN {m}.basis NOT IN ({_quoted(_allowed())}) THEN 'basis_not_allowed'
   WHEN {m}.attestation_id IS NULL THEN 'no_attestation'
   WHEN {m}.consent_at IS NULL OR {m}.consent_at > now() THEN 'no_date'
   WHEN false{places} THEN 'basis_wrong_country'
-  WHEN false{ends} THEN 'basis_expired'
+  WHEN false{since} THEN 'basis_too_early'
+  WHEN false{companies} THEN 'private_mailbox'
+  WHEN false{ends} THEN 'basis_expired'{registers}
   WHEN {country} IN ({_quoted(sorted(STRICT))}) AND {m}.basis IN ({_quoted(NEEDS_CONFIRMATION)})
     AND ({m}.confirmed_at IS NULL OR {m}.confirmed_at < {m}.consent_at) THEN 'no_double_optin'
   WHEN GREATEST({known}, {m}.last_contact_at) < now() - interval '{policy.IDLE_SKIP_MONTHS} months' THEN 'stale'
   WHEN {country} = 'FR' AND {known} < now() - interval '{policy.FR_LAST_CONTACT_MONTHS} months' THEN 'stale'
   WHEN {contact_list}.held_at IS NOT NULL OR {contact_list}.closed_at IS NOT NULL THEN 'list_held'
   ELSE '' END"""
+
+
+def _registers_sql(m: str, contact: str, country: str) -> str:
+    """Return the cases of the opt-out registers: two look-ups a person, and only for bases that a register beats."""
+    beaten, state = f"{m}.basis NOT IN ({_quoted(EXPRESS)})", register_sql(contact, country)
+    return f"""
+  WHEN {beaten} AND {state} = 'missing' THEN 'register_missing'
+  WHEN {beaten} AND {state} = 'listed' THEN 'on_register'"""
 
 
 def _ends_sql(m: str, months: int) -> str:
@@ -138,6 +183,8 @@ class Facts:
     last_contact_at: datetime | None = None
     has_attestation: bool = True
     list_held: bool = False
+    domain: str = ""  # of the address
+    register: str = ""  # registers.state_of(): "", "missing" or "listed"
 
 
 def mailable_reason(facts: Facts, *, now: datetime) -> str:
@@ -152,8 +199,19 @@ def mailable_reason(facts: Facts, *, now: datetime) -> str:
         return "no_date"
     if facts.country not in BASIS_COUNTRIES.get(facts.basis, {facts.country}):
         return "basis_wrong_country"
-    if facts.basis in BASIS_MONTHS and basis_end(facts.consent_at, BASIS_MONTHS[facts.basis]) <= now:
+    if facts.basis in BASIS_SINCE and facts.consent_at < BASIS_SINCE[facts.basis]:
+        return "basis_too_early"
+    if facts.basis in COMPANY_BASES and facts.domain in FREEMAIL:
+        return "private_mailbox"
+    return _timely_reason(facts, facts.consent_at, now)
+
+
+def _timely_reason(facts: Facts, consent_at: datetime, now: datetime) -> str:
+    """Return why a permission that exists does not count now."""
+    if facts.basis in BASIS_MONTHS and basis_end(consent_at, BASIS_MONTHS[facts.basis]) <= now:
         return "basis_expired"
+    if facts.basis not in EXPRESS and facts.register:
+        return "register_missing" if facts.register == "missing" else "on_register"
     if needs_confirmation(facts.basis, facts.country) and not _is_confirmed(facts):
         return "no_double_optin"
     if _is_stale(facts, now):
@@ -203,12 +261,16 @@ def basis_end(consent_at: datetime, months: int) -> datetime:
 def facts_of(membership: ListMembership) -> Facts:
     """Return what decides about a membership (its contact and list are read)."""
     held = membership.contact_list.held_at is not None or membership.contact_list.closed_at is not None
+    country = membership.contact.country or membership.country
+    beaten = membership.basis in _allowed() and membership.basis not in EXPRESS
     return Facts(
         basis=membership.basis,
-        country=membership.contact.country or membership.country,
+        country=country,
         consent_at=membership.consent_at,
         confirmed_at=membership.confirmed_at,
         last_contact_at=membership.last_contact_at,
         has_attestation=membership.attestation_id is not None,
         list_held=held,
+        domain=membership.contact.domain,
+        register=state_of(membership.contact, country) if beaten else "",
     )

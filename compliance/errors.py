@@ -31,5 +31,13 @@ class PersonRefusedError(ComplianceError):
         self.field = field
 
 
+class ExportRefusedError(ComplianceError):
+    """A file is not given out: the reason is missing."""
+
+
+class RegisterRefusedError(ComplianceError):
+    """A file of an opt-out register cannot be loaded."""
+
+
 class SignatureRefusedError(ComplianceError):
     """A statement cannot be signed: something is missing, or the second factor is not fresh."""

@@ -149,6 +149,13 @@ class ConsentForm(forms.Form):
                 widget=forms.RadioSelect,
                 error_messages={"required": f"Answer: {label[:1].lower()}{label[1:]}"},
             )
+        for code, label in answers.SOFT.items():
+            self.fields[f"soft_{code}"] = forms.ChoiceField(
+                label=label,
+                choices=[("no", "No"), ("yes", "Yes")],
+                widget=forms.RadioSelect,
+                required=False,
+            )
         for code, text in answers.STATEMENTS.items():
             self.fields[f"statement_{code}"] = forms.BooleanField(
                 label=text.format(sender=f"from {sender.rstrip('.')}", days=days),
@@ -158,6 +165,10 @@ class ConsentForm(forms.Form):
     def prohibited(self) -> list[Any]:
         """Return the eight questions as bound fields."""
         return [self[f"prohibited_{code}"] for code in answers.PROHIBITED]
+
+    def soft(self) -> list[Any]:
+        """Return the four conditions for customers as bound fields."""
+        return [self[f"soft_{code}"] for code in answers.SOFT]
 
     def statements(self) -> list[Any]:
         """Return the three statements as bound fields."""
@@ -170,6 +181,9 @@ class ConsentForm(forms.Form):
             self.add_error("latest", "The latest sign-up is before the earliest")
         if data.get("last_mailed") and data["last_mailed"] > clock.now().date():
             self.add_error("last_mailed", "This day is still to come")
+        for code in answers.SOFT if data.get("source") == "customers" else ():
+            if data.get(f"soft_{code}") != "yes":
+                self.add_error(f"soft_{code}", "Without this, customers who gave no yes may not be written to")
         for code in answers.PROHIBITED:
             if data.get(f"prohibited_{code}") == "yes":
                 self.add_error(f"prohibited_{code}", "We cannot send to these. Leave them out of the file")
@@ -193,6 +207,7 @@ class ConsentForm(forms.Form):
         return {
             **texts,
             "prohibited": {code: _yes_or_no(get(f"prohibited_{code}")) for code in answers.PROHIBITED},
+            "soft": {code: _yes_or_no(get(f"soft_{code}")) for code in answers.SOFT},
             "statements": [code for code in answers.STATEMENTS if get(f"statement_{code}")],
         }
 
@@ -202,7 +217,8 @@ class ConsentForm(forms.Form):
         plain = {name: value for name, value in kept.items() if isinstance(value, str)}
         prohibited = {f"prohibited_{code}": value for code, value in kept.get("prohibited", {}).items()}
         statements = {f"statement_{code}": True for code in kept.get("statements", [])}
-        return {**plain, **prohibited, **statements, "country": country}
+        soft = {f"soft_{code}": value for code, value in kept.get("soft", {}).items()}
+        return {**plain, **prohibited, **soft, **statements, "country": country}
 
 
 def _yes_or_no(value: object) -> str:

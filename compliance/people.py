@@ -16,8 +16,9 @@ from django.db.models import Q, QuerySet
 
 from accounts import audit
 from accounts.models import Organization, User
-from compliance import lists, suppression
+from compliance import consent_events, lists, suppression
 from compliance.attestations import valid_attestation
+from compliance.consent_events import Circumstances, Kind, Step
 from compliance.countries import assumed
 from compliance.errors import PersonRefusedError
 from compliance.models import Contact, ContactList, ListMembership, Suppression
@@ -94,6 +95,9 @@ def add_person(contact_list: ContactList, person: Person, permission: Permission
     except IntegrityError as error:
         raise PersonRefusedError(f"{address.original} is already on this list.", "address") from error
     lists.recount(contact_list)
+    if permission.basis and permission.consent_at:
+        step = Step(Kind.RECORDED, permission.consent_at, contact_list, permission.basis, actor)
+        consent_events.record(contact, step, Circumstances(source=permission.source))
     _audit("contact.added", contact, actor, {"list": str(contact_list.uid), "basis": permission.basis})
     return membership
 
@@ -195,12 +199,17 @@ def remove_from_list(contact_list: ContactList, contact: Contact, *, actor: User
 @transaction.atomic
 def remove(contact: Contact, *, actor: User) -> None:
     """Delete a person and every membership. The do-not-mail list keeps its hash and goes on working."""
-    touched = list(ContactList.objects.filter(memberships__contact=contact))
     uid, organization = contact.uid, contact.organization
+    delete(contact)
+    audit.record("contact.deleted", actor=actor, organization=organization, subject=f"contact:{uid}")
+
+
+def delete(contact: Contact) -> None:
+    """Delete a person and every membership, not audited; for callers that say why themselves."""
+    touched = list(ContactList.objects.filter(memberships__contact=contact))
     contact.delete()
     for row in touched:
         lists.recount(row)
-    audit.record("contact.deleted", actor=actor, organization=organization, subject=f"contact:{uid}")
 
 
 def stopped_ids(organization: Organization, contact_ids: Sequence[int]) -> set[int]:

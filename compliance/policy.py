@@ -97,6 +97,14 @@ US_CUSTOMER_MONTHS: Final = N(
 )
 
 # --- Freshness of what we look up
+UK_CHARITY_FROM: Final = N(
+    "UK_CHARITY_FROM",
+    "2026-02-05",
+    "",
+    "CONSENT-SOFT-UK-CHARITY",
+    "A charity's supporters count when they gave their address since",
+    "PECR reg 22(3A), DUAA 2025 s.114 [S]",
+)
 REGISTER_MAX_AGE_D: Final = N("REGISTER_MAX_AGE_D", 7, "days", "REG-EU-7-2", "Opt-out registers may be old by")
 WIRELESS_MAX_AGE_D: Final = N("WIRELESS_MAX_AGE_D", 30, "days", "REG-US-WIRELESS", "Wireless domain list may be old by")
 DOMAIN_AUTH_MAX_AGE_H: Final = N("DOMAIN_AUTH_MAX_AGE_H", 24, "hours", "SEND-RECHECK", "Domain checks may be old by")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from compliance import registers
 from compliance.imports import abandoned
 from compliance.imports.run import run, waiting
 from compliance.imports.scan import scan
@@ -37,3 +38,9 @@ def resume_imports() -> int:
     for pk, state in jobs:
         (scan_import if state in _COUNTED else run_import).delay(pk)
     return len(jobs)
+
+
+@shared_task(name="compliance.check_registers")
+def check_registers() -> int:
+    """Compare new contacts with the opt-out registers, so that pages and plans know; return how many."""
+    return registers.check_new()

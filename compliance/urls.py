@@ -26,4 +26,5 @@ urlpatterns: list[URLPattern] = [
     path("portal/imports/<uuid:uid>/statement/", imports.import_statement, name="import_statement"),
     path("portal/imports/<uuid:uid>/rows/<int:line>/", imports.import_row, name="import_row"),
     path("portal/do-not-mail/", do_not_mail.do_not_mail, name="do_not_mail"),
+    path("portal/do-not-mail/file/", do_not_mail.do_not_mail_export, name="do_not_mail_export"),
 ]

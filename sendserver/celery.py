@@ -29,6 +29,8 @@ app.conf.beat_schedule = {
     "process-inbound": {"task": "campaigns.process_inbound", "schedule": 20.0},
     "check-domains": {"task": "accounts.check_domains", "schedule": 300.0},
     "send-digests": {"task": "accounts.send_digests", "schedule": crontab(hour="6", minute="30")},
+    "export-ledger-head": {"task": "accounts.export_ledger_head", "schedule": crontab(minute="7")},
+    "check-registers": {"task": "compliance.check_registers", "schedule": 600.0},
     "resume-imports": {"task": "compliance.resume_imports", "schedule": 30.0},
     "judge-reputation": {"task": "abuse.judge_reputation", "schedule": 60.0},
     "remind-staff": {"task": "abuse.remind", "schedule": 900.0},

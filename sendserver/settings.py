@@ -42,6 +42,7 @@ if not SECRET_KEY:
 TOKEN_KEYS = env_keys("TOKEN_KEYS")
 SUPPRESSION_KEYS = env_keys("SUPPRESSION_KEYS")
 FIELD_KEYS = env_keys("FIELD_KEYS")
+LEDGER_KEYS = env_keys("LEDGER_KEYS")  # Ed25519 seeds that sign the ledger's head; kept outside the database
 
 BASE_URL = env.str("BASE_URL", default="http://localhost:8000").rstrip("/")
 _HTTPS = BASE_URL.startswith("https://")

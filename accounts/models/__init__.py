@@ -2,6 +2,7 @@
 
 from accounts.models.domains import DkimKey, DomainRecord, FromAddress, PlatformKey, SendingDomain
 from accounts.models.evidence import AuditEntry, DenyEntry, StandingChange, TermsAcceptance
+from accounts.models.ledger import LedgerEntry, LedgerHead
 from accounts.models.organizations import Invitation, Membership, Organization, Role, Standing
 from accounts.models.people import User
 from accounts.models.verification import BusinessProfile, CollectionPractice, Verification, VerificationState
@@ -15,6 +16,8 @@ __all__ = [
     "DomainRecord",
     "FromAddress",
     "Invitation",
+    "LedgerEntry",
+    "LedgerHead",
     "Membership",
     "Organization",
     "PlatformKey",

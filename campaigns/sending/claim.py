@@ -19,11 +19,9 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.allowance import TODAY_SQL
-from campaigns.sending import relays, tokens, turns
+from campaigns.sending import questions, relays, tokens, turns
 from campaigns.sending.owners import Owner
 from campaigns.sending.turns import CHUNK, RETRY, RETRYABLE_SQL, SENDABLE_SQL, Look, Turn
-from compliance.consent import mailable_sql
-from compliance.suppression import live_suppression_sql
 from sendserver.lib import clock
 
 RETRIES_AT_ONCE: Final = 200
@@ -43,48 +41,11 @@ ON CONFLICT (organization_id, day) DO UPDATE SET count = campaigns_usage.count
 RETURNING count + (SELECT COALESCE(sum(reserved), 0) FROM campaigns_chunk
                    WHERE organization_id = %(o)s AND state = 'leased')
 """  # locks the day's row: two lanes claiming for one organization count one after the other
-_REASON: Final = f"""CASE WHEN {live_suppression_sql("d.address_hash", "d.organization_id")} THEN 'suppressed'
-  WHEN m.id IS NULL THEN 'removed' ELSE {mailable_sql("m", "k", "l")} END"""
-_PEOPLE: Final = """
-LEFT JOIN compliance_listmembership m ON m.id = d.membership_id
-LEFT JOIN compliance_contact k ON k.id = m.contact_id
-LEFT JOIN compliance_contactlist l ON l.id = m.contact_list_id
-"""
-_FETCH: Final = f"""
-SELECT d.id, d.address, d.merge, {_REASON} AS reason, d.seq
-FROM campaigns_delivery d {_PEOPLE}
-WHERE d.campaign_id = %(campaign)s AND d.seq BETWEEN %(first)s AND %(last)s
-  -- Asked for each, not joined: without fresh statistics a join reads these growing tables whole, at every claim.
-  AND (SELECT x.id FROM campaigns_outcome x WHERE x.delivery_id = d.id LIMIT 1) IS NULL
-  AND (SELECT r.id FROM campaigns_retry r WHERE r.delivery_id = d.id LIMIT 1) IS NULL -- put off
-ORDER BY d.seq LIMIT %(limit)s
-"""
 _LEASE: Final = """
 UPDATE campaigns_chunk SET state = 'leased', fence = fence + 1, claims = claims + 1, reserved = %(reserved)s,
   trial_seq = %(trial)s, lease_until = now() + make_interval(secs => %(seconds)s), relay = %(relay)s,
   owner_host = %(host)s, owner_boot = %(boot)s, owner_pid = %(pid)s, owner_started = %(started)s
 WHERE id = %(chunk)s RETURNING fence
-"""
-_RETRIES: Final = f"""
-WITH due AS (
-  SELECT r.id FROM campaigns_retry r
-  JOIN campaigns_campaign c ON c.id = r.campaign_id
-  JOIN accounts_organization o ON o.id = r.organization_id
-  WHERE r.relay = %(from)s AND r.campaign_id = %(campaign)s AND r.due_at <= now() AND r.lease_until IS NULL
-    AND r.deaths {{deaths}} AND {RETRYABLE_SQL}
-  ORDER BY r.due_at LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED
-), taken AS (
-  UPDATE campaigns_retry r SET lease_until = now() + make_interval(secs => %(seconds)s), fence = fence + 1,
-    owner = %(owner)s, relay = %(relay)s -- whoever holds it answers for it: recovery asks by relay and owner
-  FROM due WHERE r.id = due.id RETURNING r.*
-)
-SELECT t.id AS retry_id, t.fence, t.attempt, t.first_at, d.id, d.campaign_id, d.organization_id, d.address, d.merge,
-       {_REASON} AS reason,
-       (SELECT x.state FROM campaigns_outcome x WHERE x.delivery_id = d.id ORDER BY x.id DESC LIMIT 1) AS previous
-FROM taken t JOIN campaigns_delivery d ON d.id = t.delivery_id {_PEOPLE}
-"""
-_RECHECK: Final = f"""
-SELECT d.id, {_REASON} FROM campaigns_delivery d {_PEOPLE} WHERE d.id = ANY(%s)
 """
 _STILL: Final = f"""
 SELECT c.id FROM campaigns_campaign c JOIN accounts_organization o ON o.id = c.organization_id
@@ -260,7 +221,7 @@ def _people(bounds: dict[str, Any], organization_id: int) -> tuple[list[tuple[It
     """Return a chunk's recipients without an outcome, each with what keeps it back ("" nothing), and their seqs."""
     campaign_id = bounds["campaign"]
     with connection.cursor() as cursor:
-        cursor.execute(_FETCH, bounds)
+        cursor.execute(questions.fetch(), bounds)
         rows = cursor.fetchall()
     people = [
         (Item(pk, campaign_id, organization_id, address, _texts(merge)), reason)
@@ -306,7 +267,7 @@ def _take_retries(turn: Turn, relay_key: str, owner: Owner, share: Share, withou
         "owner": owner.as_text(),
         "relay": relay_key,
     }
-    rows = _all(_RETRIES.format(deaths=share.deaths), values)
+    rows = _all(questions.retries(share.deaths), values)
     _unpaced(turn, limit - len(rows))
     if not rows:
         return None
@@ -348,7 +309,7 @@ def still_sendable(campaign_ids: Collection[int]) -> set[int]:
 def recheck(delivery_ids: Sequence[int]) -> dict[int, str]:
     """Return the reason that now keeps each of these deliveries from being sent; those that may go are not in it."""
     with connection.cursor() as cursor:
-        cursor.execute(_RECHECK, [list(delivery_ids)])
+        cursor.execute(questions.recheck(), [list(delivery_ids)])
         return {pk: reason for pk, reason in cursor.fetchall() if reason}
 
 

@@ -89,7 +89,7 @@ def attest(organization: Organization, contact_list: ContactList, rows: int) -> 
         "file_sha256": b"f" * 32,
         "row_count": rows,
         "signed_at": clock.now(),
-        "person_commitment": b"p" * 32,
+        "person_commitment": b"",  # no personal part
     }
     return append_chained(Attestation, fields)
 

@@ -1,19 +1,25 @@
 """Tables of compliance, one module a subject."""
 
-from compliance.models.consent import Attestation, AttestationPerson, Verdict
+from compliance.models.consent import Attestation, AttestationPerson, ConsentEvent, ConsentEventPerson, Verdict
 from compliance.models.imports import ImportJob, ImportRow, ImportState
 from compliance.models.lists import Contact, ContactList, ListMembership
+from compliance.models.registers import RegisterCheck, RegisterEntry, RegisterFile
 from compliance.models.suppression import Suppression
 
 __all__ = [
     "Attestation",
     "AttestationPerson",
+    "ConsentEvent",
+    "ConsentEventPerson",
     "Contact",
     "ContactList",
     "ImportJob",
     "ImportRow",
     "ImportState",
     "ListMembership",
+    "RegisterCheck",
+    "RegisterEntry",
+    "RegisterFile",
     "Suppression",
     "Verdict",
 ]

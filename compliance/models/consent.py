@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 
 from accounts.models import Organization
+from accounts.personal import Side
 from accounts.tenancy import OrgQuerySet
 
 
@@ -40,7 +41,9 @@ class Attestation(models.Model):
 
 
 class AttestationPerson(models.Model):
-    """Name, role and network of the signer: retention may delete it, the chain stays sound."""
+    """Name, role and network of the signer: retention may delete it (accounts.personal), the chain stays sound."""
+
+    ledger_side: ClassVar = Side("compliance.Attestation", "uid", "attestation_uid")
 
     attestation_uid = models.UUIDField(unique=True)
     salt = models.BinaryField(max_length=16)
@@ -52,6 +55,70 @@ class AttestationPerson(models.Model):
 
     def __str__(self) -> str:
         return f"signer of {self.attestation_uid}"
+
+
+class ConsentEvent(models.Model):
+    """One step of one person's consent: asked, confirmed, recorded, withdrawn; chained, without the person.
+
+    Uploads have none for each row: there the statement with its root over all addresses is the record. The address is
+    a keyed hash; what a person would be known by stands in the side row.
+    """
+
+    class Kind(models.TextChoices):
+        REQUESTED = "requested", "Signed up"
+        CONFIRMED = "confirmed", "Confirmed by link"
+        RECORDED = "recorded", "Recorded by the sender"
+        TRACKING_GIVEN = "track_given", "Agreed to counting opens and clicks"
+        TRACKING_WITHDRAWN = "track_off", "Withdrew counting opens and clicks"
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    organization = models.ForeignKey(
+        Organization, models.DO_NOTHING, db_constraint=False, related_name="consent_events"
+    )
+    list_uid = models.UUIDField(null=True)
+    contact_uid = models.UUIDField()
+    address_hash = models.BinaryField(max_length=32)
+    key_id = models.CharField(max_length=8)
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    basis = models.CharField(max_length=24, blank=True)  # of lists.ConsentBasis
+    at = models.DateTimeField()  # when the person acted
+    recorded_at = models.DateTimeField()
+    actor_uid = models.UUIDField(null=True)  # null: the person
+    request_uid = models.UUIDField(null=True)  # of a confirmation: what it confirms
+    wording_sha256 = models.BinaryField(max_length=32)  # of the words they saw
+    mail_sha256 = models.BinaryField(max_length=32, blank=True)  # of the confirmation mail as it went out
+    person_commitment = models.BinaryField(max_length=32)  # salted hash of the side row
+    previous_hash = models.BinaryField(max_length=32)
+    record_hash = models.BinaryField(max_length=32, unique=True)
+
+    objects = OrgQuerySet["ConsentEvent"].as_manager()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["contact_uid", "id"], name="consent_event_by_contact"),
+            models.Index(fields=["address_hash", "id"], name="consent_event_by_address"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.at:%Y-%m-%d %H:%M}"
+
+
+class ConsentEventPerson(models.Model):
+    """Who and from where, with the words and the mail in full: retention may delete it (accounts.personal)."""
+
+    ledger_side: ClassVar = Side("compliance.ConsentEvent", "uid", "event_uid")
+
+    event_uid = models.UUIDField(primary_key=True)
+    salt = models.BinaryField(max_length=16)
+    address = models.CharField(max_length=254)
+    network = models.CharField(max_length=45, blank=True)  # /24 or /48, never a single address
+    user_agent = models.CharField(max_length=300, blank=True)
+    source = models.CharField(max_length=400, blank=True)  # form address or place
+    wording = models.TextField(blank=True)
+    mail = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return f"person of {self.event_uid}"
 
 
 class Verdict(models.Model):

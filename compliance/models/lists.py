@@ -30,6 +30,15 @@ class ConsentBasis(models.TextChoices):
     AU_INFERRED = "au_inferred", "Inferred (Australia)"
 
 
+# A yes of the person's own. Only these are mailable unless the operator allows more, and only they beat a register.
+EXPRESS_BASES = (
+    ConsentBasis.EXPRESS_DOI,
+    ConsentBasis.EXPRESS_SOI,
+    ConsentBasis.EXPRESS_ORAL,
+    ConsentBasis.EXPRESS_WRITTEN,
+)
+
+
 class ContactList(models.Model):
     """A list. Nobody on it is mailable without an attestation behind the membership."""
 

@@ -71,9 +71,13 @@ def test_a_changed_side_row_no_longer_matches(ready, alice):
     assert not attestations.matches(record, person)
 
 
-def test_deleting_the_person_leaves_the_chain_sound(ready, alice):
+@pytest.mark.parametrize("change", ["update", "delete"])
+def test_the_application_keeps_its_hands_off_the_person(ready, alice, change):
+    """Only retention deletes it, as the tables' owner (sendserver/tests/test_ledger_tampering.py)."""
     attestations.submit(ready, signer(alice.user))
-    AttestationPerson.objects.all().delete()
+    rows = AttestationPerson.objects.all()
+    with pytest.raises(DatabaseError), transaction.atomic():
+        rows.delete() if change == "delete" else rows.update(signer_name="Somebody Else")
     assert first_broken(Attestation) is None
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseForbidden
+from django.http import HttpResponse, HttpResponseForbidden, StreamingHttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import audit
 from accounts.access import PortalRequest, Right, has_right, portal_view
-from compliance import suppression
-from compliance.errors import LiftRefusedError
+from compliance import suppression, suppression_export
+from compliance.errors import ExportRefusedError, LiftRefusedError
 from compliance.forms import FindAddressForm
 from compliance.models import Suppression
 from sendserver.lib.addresses import Address, BadAddress, parse
@@ -25,7 +25,8 @@ def do_not_mail(request: PortalRequest) -> HttpResponse:
     """Show the counts; look up, add, or take back an own entry for one address."""
     form = FindAddressForm(request.POST or None)
     may_change = has_right(request.membership, Right.LISTS)
-    context: dict[str, object] = {"may_change": may_change, "form": form}
+    may_export = has_right(request.membership, Right.OWN)
+    context: dict[str, object] = {"may_change": may_change, "may_export": may_export, "form": form}
     if request.method == "POST":
         if request.POST.get("action") in ("add", "lift") and not may_change:
             return HttpResponseForbidden()
@@ -77,3 +78,19 @@ def _lift(request: PortalRequest, address: Address, form: FindAddressForm) -> Ht
         return {}
     messages.success(request, f"Your own entry for {address.original} is taken back.")
     return redirect("do_not_mail")
+
+
+@portal_view(Right.OWN)
+@require_POST
+def do_not_mail_export(request: PortalRequest) -> HttpResponse | StreamingHttpResponse:
+    """Give an owner the fingerprints of the own entries as a file, with a reason that is kept."""
+    reason = request.POST.get("reason", "").replace("\x00", "")[:500]
+    try:
+        lines = suppression_export.export(request.org, actor=request.user, reason=reason)
+    except ExportRefusedError as error:
+        messages.error(request, str(error))
+        return redirect("do_not_mail")
+    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="do-not-mail.csv"'
+    response["Cache-Control"] = "no-store"
+    return response

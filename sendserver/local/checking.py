@@ -20,6 +20,7 @@ def production_settings() -> dict[str, str]:
         "TOKEN_KEYS": key(),
         "SUPPRESSION_KEYS": key(),
         "FIELD_KEYS": key(),
+        "LEDGER_KEYS": key(),
         "BASE_URL": "https://portal.sendserver.example",
         "ALLOWED_HOSTS": "portal.sendserver.example",
         "TRUSTED_PROXIES": "1",

@@ -16,6 +16,7 @@ APPLICATION_KEYS = {
     "TOKEN_KEYS": True,
     "SUPPRESSION_KEYS": True,
     "FIELD_KEYS": True,
+    "LEDGER_KEYS": True,
 }
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sendserver.pages import portal, views
+from sendserver.pages import ledger, portal, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -19,6 +19,8 @@ urlpatterns = [
     path("help/sent/", views.help_sent, name="help_sent"),
     path("status/", views.status, name="status"),
     path("stats/", views.stats, name="stats"),
+    path("ledger/", ledger.ledger, name="ledger"),
+    path("ledger.jsonl", ledger.ledger_lines, name="ledger_lines"),
     path(".well-known/security.txt", views.security_txt, name="security_txt"),
     path("robots.txt", views.robots, name="robots"),
     path("portal/", portal.home, name="portal_home"),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-_KEYS = ("TOKEN_KEYS", "SUPPRESSION_KEYS", "FIELD_KEYS")
+_KEYS = ("TOKEN_KEYS", "SUPPRESSION_KEYS", "FIELD_KEYS", "LEDGER_KEYS")
 
 
 def _prepare() -> None:

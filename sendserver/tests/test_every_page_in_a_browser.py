@@ -32,6 +32,7 @@ NO_PAGE = {
     "healthz_sending",
     "import_rows_csv",
     "mfa_add_webauthn",  # asks the browser for a passkey at once
+    "ledger_lines",
     "postmaster_json",
     "robots",
     "security_txt",

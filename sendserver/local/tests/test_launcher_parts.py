@@ -134,7 +134,7 @@ def test_secrets_are_made_once_and_for_us_alone(tmp_path: Path) -> None:
     assert keys.application_keys(tmp_path / "secrets") == made
     assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "secrets").iterdir()} == {0o600}
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
-    assert len(set(made.values())) == 4
+    assert len(set(made.values())) == 5
     assert len(bytes.fromhex(made["TOKEN_KEYS"].removeprefix("k1:"))) == 32
 
 

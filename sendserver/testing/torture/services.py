@@ -24,7 +24,7 @@ from sendserver.local import postgres, valkey
 from sendserver.local.processes import end, spawn
 from sendserver.local.services import Services, start_services
 
-_KEYS = ("TOKEN_KEYS", "SUPPRESSION_KEYS", "FIELD_KEYS")
+_KEYS = ("TOKEN_KEYS", "SUPPRESSION_KEYS", "FIELD_KEYS", "LEDGER_KEYS")
 
 
 class Machine:
