@@ -8,6 +8,7 @@ from compliance.imports import abandoned
 from compliance.imports.run import run, waiting
 from compliance.imports.scan import scan
 from compliance.models import ImportJob, ImportState
+from compliance.provenance import marks
 from sendserver.lib import clock
 
 _COUNTED = (ImportState.MAPPED, ImportState.ANSWERED)
@@ -37,3 +38,9 @@ def resume_imports() -> int:
     for pk, state in jobs:
         (scan_import if state in _COUNTED else run_import).delay(pk)
     return len(jobs)
+
+
+@shared_task(name="compliance.remember_lists")
+def remember_lists() -> int:
+    """Remember who was uploaded by whom, for judging later uploads; return how many uploads were remembered."""
+    return marks.remember_all()

@@ -30,6 +30,7 @@ app.conf.beat_schedule = {
     "check-domains": {"task": "accounts.check_domains", "schedule": 300.0},
     "send-digests": {"task": "accounts.send_digests", "schedule": crontab(hour="6", minute="30")},
     "resume-imports": {"task": "compliance.resume_imports", "schedule": 30.0},
+    "remember-lists": {"task": "compliance.remember_lists", "schedule": 60.0},
     "judge-reputation": {"task": "abuse.judge_reputation", "schedule": 60.0},
     "remind-staff": {"task": "abuse.remind", "schedule": 900.0},
 }

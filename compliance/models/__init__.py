@@ -3,7 +3,7 @@
 from compliance.models.consent import Attestation, AttestationPerson, Verdict
 from compliance.models.imports import ImportJob, ImportRow, ImportState
 from compliance.models.lists import Contact, ContactList, ListMembership
-from compliance.models.suppression import Suppression
+from compliance.models.suppression import Suppression, Trap
 
 __all__ = [
     "Attestation",
@@ -15,5 +15,6 @@ __all__ = [
     "ImportState",
     "ListMembership",
     "Suppression",
+    "Trap",
     "Verdict",
 ]

@@ -61,6 +61,8 @@ class ImportJob(models.Model):
     suppressed_count = models.PositiveIntegerField(default=0)  # left out on purpose: on a do-not-mail list
     suppressed_reasons = models.JSONField(default=dict)  # reason -> how many of them
     unmailable_count = models.PositiveIntegerField(default=0)  # taken, but no basis that permits mailing
+    marked_up_to = models.BigIntegerField(null=True)  # last membership that compliance.provenance.marks remembered
+    marked_at = models.DateTimeField(null=True)  # all are remembered
     held_reasons = models.JSONField(default=list)  # rule ids with figures, for staff and customer
     started_at = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
