@@ -90,6 +90,7 @@ class Migration(migrations.Migration):
     dependencies = [("compliance", "0005_first_import"), ("accounts", "0004_staff_groups")]
 
     operations = [
+        migrations.AddField("importjob", "proof_at", models.DateTimeField(null=True)),
         migrations.AddField("importjob", "marked_up_to", models.BigIntegerField(null=True)),
         migrations.AddField("importjob", "marked_at", models.DateTimeField(null=True)),
         migrations.CreateModel(
@@ -101,6 +102,24 @@ class Migration(migrations.Migration):
                 ("note", models.CharField(max_length=200)),
                 ("created_at", models.DateTimeField()),
             ],
+        ),
+        migrations.CreateModel(
+            name="ProofRow",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("place", models.PositiveSmallIntegerField()),
+                ("answer", models.CharField(blank=True, max_length=500)),
+                ("answered_at", models.DateTimeField(null=True)),
+                (
+                    "contact",
+                    models.ForeignKey(on_delete=models.CASCADE, related_name="+", to="compliance.contact"),
+                ),
+                (
+                    "job",
+                    models.ForeignKey(on_delete=models.CASCADE, related_name="proof", to="compliance.importjob"),
+                ),
+            ],
+            options={"constraints": [models.UniqueConstraint(fields=["job", "place"], name="proof_place_once")]},
         ),
         migrations.RunSQL(MARKS, UNDO),
     ]

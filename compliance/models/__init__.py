@@ -1,7 +1,7 @@
 """Tables of compliance, one module a subject."""
 
 from compliance.models.consent import Attestation, AttestationPerson, Verdict
-from compliance.models.imports import ImportJob, ImportRow, ImportState
+from compliance.models.imports import ImportJob, ImportRow, ImportState, ProofRow
 from compliance.models.lists import Contact, ContactList, ListMembership
 from compliance.models.suppression import Suppression, Trap
 
@@ -14,6 +14,7 @@ __all__ = [
     "ImportRow",
     "ImportState",
     "ListMembership",
+    "ProofRow",
     "Suppression",
     "Trap",
     "Verdict",
