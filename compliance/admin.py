@@ -21,6 +21,8 @@ from compliance.imports import fixes
 from compliance.imports.scan import counts_of
 from compliance.imports.staff import decide_held
 from compliance.models import Attestation, Contact, ImportJob, ImportState, Suppression
+from compliance.provenance import proof
+from sendserver.lib.addresses import masked
 from sendserver.lib.cells import waiting_first
 from sendserver.lib.readonly import ReadOnlyAdmin
 
@@ -93,6 +95,7 @@ class ImportJobAdmin(ReadOnlyAdmin):
             "record": record,
             "person": attestations.person_of(record) if record else None,
             "sample": _sample(job),
+            "proof": [(masked(row.contact.address), row.answer) for row in proof.sample(job)] if job.proof_at else [],
             "on_list": lists.reason_counts_of_import(job),
             "is_held": job.state == ImportState.HELD,
             "may_decide": job.state == ImportState.HELD and self._may(request),

@@ -219,6 +219,30 @@ IMPORT_UNDO_D: Final = N(
 )
 LIST_CHECK_H: Final = N("LIST_CHECK_H", 4, "working hours", "SRC-SIZE-JUMP", "Our staff usually looks at a list within")
 
+# --- Where a list comes from (compliance.provenance; points: decision 0030)
+P = "SRC-PATTERN"
+PROVENANCE_ASK: Final = N("PROVENANCE_ASK", 60, "points", P, "A list whose signs ask for a sample of proof")
+PROVENANCE_HOLD: Final = N("PROVENANCE_HOLD", 100, "points", P, "A list whose signs hold it for our staff")
+PROOF_ROWS: Final = N("PROOF_ROWS", 25, "rows", P, "Sample of proof that a doubtful list needs")
+LIST_SHARED_SHARE: Final = N("LIST_SHARED_SHARE", 0.05, "share", P, "Shared mailboxes that count as a sign")
+LIST_SPREAD_SHARE: Final = N(
+    "LIST_SPREAD_SHARE", 0.80, "share", P, "Addresses alone at their domain that count as a sign"
+)
+LIST_ORDER_SHARE: Final = N("LIST_ORDER_SHARE", 0.98, "share", P, "Alphabetical order that counts as a sign")
+LIST_LOCALS_SHARE: Final = N(
+    "LIST_LOCALS_SHARE", 0.30, "share", P, "Different names before the @ that a list has at least"
+)
+LIST_INVALID_SIGN_SHARE: Final = N("LIST_INVALID_SIGN_SHARE", 0.04, "share", P, "Wrong addresses that count as a sign")
+LIST_HOLDER_SHARE: Final = N("LIST_HOLDER_SHARE", 0.10, "share", P, "Part of a list at one other customer that counts")
+LIST_HOLDERS: Final = N("LIST_HOLDERS", 3, "customers", P, "Other customers with such a part that hold a list")
+LIST_TROUBLE_SHARE: Final = N("LIST_TROUBLE_SHARE", 0.03, "share", P, "Complaints and bounces elsewhere that count")
+OVERLAP_MIN_ROWS: Final = N("OVERLAP_MIN_ROWS", 500, "rows", P, "A list is compared with others from")
+OVERLAP_SAMPLE: Final = N("OVERLAP_SAMPLE", 20_000, "rows", P, "Addresses of a list that are compared, at most")
+OVERLAP_NOISE: Final = N("OVERLAP_NOISE", 0.015, "share", P, "Bounds of that comparison are blurred by up to")
+DOMAINS_SAMPLE: Final = N("DOMAINS_SAMPLE", 400, "addresses", P, "Addresses of a list whose domain is looked up")
+LIST_POOL_D: Final = N("LIST_POOL_D", 14, "days", "SRC-SIZE-JUMP", "Uploads of so many days count as one")
+MARKS_MONTHS: Final = N("MARKS_MONTHS", 24, "months", "DATA-RETENTION", "Keyed marks of uploaded addresses are kept")
+
 # --- Messages
 HTML_WARN_KB: Final = N("HTML_WARN_KB", 90, "KB", "CONTENT-SIZE", "HTML size that brings advice")
 HTML_MAX_KB: Final = N("HTML_MAX_KB", 100, "KB", "CONTENT-SIZE", "HTML size, at most")

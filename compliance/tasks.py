@@ -9,6 +9,7 @@ from compliance.imports import abandoned
 from compliance.imports.run import run, waiting
 from compliance.imports.scan import scan
 from compliance.models import ImportJob, ImportState
+from compliance.provenance import marks
 from sendserver.lib import clock
 
 _COUNTED = (ImportState.MAPPED, ImportState.ANSWERED)
@@ -44,3 +45,9 @@ def resume_imports() -> int:
 def check_registers() -> int:
     """Compare new contacts with the opt-out registers, so that pages and plans know; return how many."""
     return registers.check_new()
+
+
+@shared_task(name="compliance.remember_lists")
+def remember_lists() -> int:
+    """Remember who was uploaded by whom, for judging later uploads; return how many uploads were remembered."""
+    return marks.remember_all()

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from compliance.views import do_not_mail, imports, lists, people, uploads
+from compliance.views import do_not_mail, imports, lists, people, proof, uploads
 
 urlpatterns: list[URLPattern] = [
     path("portal/lists/", lists.all_lists, name="lists"),
@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern] = [
     path("portal/people/<uuid:uid>/", people.contact_detail, name="contact_detail"),
     path("portal/people/<uuid:uid>/remove/", people.contact_remove, name="contact_remove"),
     path("portal/imports/<uuid:uid>/", imports.import_detail, name="import_detail"),
+    path("portal/imports/<uuid:uid>/proof/", proof.import_proof, name="import_proof"),
     path("portal/imports/<uuid:uid>/rows/", imports.import_rows, name="import_rows"),
     path("portal/imports/<uuid:uid>/undo/", imports.import_undo, name="import_undo"),
     path("portal/imports/<uuid:uid>/rows.csv", imports.import_rows_csv, name="import_rows_csv"),

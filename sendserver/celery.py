@@ -32,6 +32,7 @@ app.conf.beat_schedule = {
     "export-ledger-head": {"task": "accounts.export_ledger_head", "schedule": crontab(minute="7")},
     "check-registers": {"task": "compliance.check_registers", "schedule": 600.0},
     "resume-imports": {"task": "compliance.resume_imports", "schedule": 30.0},
+    "remember-lists": {"task": "compliance.remember_lists", "schedule": 60.0},
     "judge-reputation": {"task": "abuse.judge_reputation", "schedule": 60.0},
     "remind-staff": {"task": "abuse.remind", "schedule": 900.0},
 }

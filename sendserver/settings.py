@@ -220,6 +220,8 @@ DNS_SERVERS = env.list("DNS_SERVERS", default=["1.1.1.1:53", "9.9.9.9:53"])
 ONCALL_EMAIL = env.str("ONCALL_EMAIL", default=PLATFORM.help_email)
 ONCALL_WEBHOOK = env.str("ONCALL_WEBHOOK", default="")  # also told of alarms, by a signed POST; empty: mail alone
 ONCALL_WEBHOOK_KEY = env.str("ONCALL_WEBHOOK_KEY", default="")
+# The domains of some addresses of an upload are looked up; off where workers reach no DNS.
+LIST_LOOKUPS = env_bool("LIST_LOOKUPS", default=True)
 ALLOWED_BASES = env.list(
     "ALLOWED_BASES", default=["express_doi", "express_soi", "express_written", "express_oral"]
 )  # rules CONSENT-BASIS; explicit permission by default

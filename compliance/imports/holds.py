@@ -1,14 +1,15 @@
 """When the staff looks at a list before it is mailed, and when a file is refused as a whole (rules 1.4, SRC-*). Pure
-but for `facts_of`. Scoring where a list may come from (provenance) is another room and adds its reasons here.
+but for `facts_of`. Where a list may come from is scored in compliance.provenance; its signs join here.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final, TypedDict
+from datetime import timedelta
+from typing import Final, NotRequired, TypedDict
 
-from django.db.models import Max
+from django.db.models import Max, Q, Sum
 
 from compliance import policy
 from compliance.countries import STRICT
@@ -16,14 +17,14 @@ from compliance.imports.rows import Claim
 from compliance.imports.scan import Counts, counts_of
 from compliance.models import ImportJob, ImportState
 from compliance.models.lists import ConsentBasis
+from compliance.provenance import score as provenance
+from compliance.provenance.marks import noise_of
+from compliance.provenance.score import Level, Score, score
+from compliance.provenance.traits import Traits
+from sendserver.lib import clock
 
-SMALL: Final = 100  # rows under which a share says nothing
-_BROKERS: Final = re.compile(
-    r"apollo|zoominfo|lusha|rocketreach|hunter[ _.]?io|leadiq|seamless|uplead|snov|clearbit|cognism|kaspr"
-    r"|scrap(e|ed|er|ing)|enrich(ed|ment)|harvest|lead[ _-]?list|linkedin|profile[ _-]?url|twitter[ _-]?handle"
-    r"|email[ _-]?(status|confidence|score)",
-    re.IGNORECASE,
-)
+_TAKEN: Final = (ImportState.QUEUED, ImportState.READING, ImportState.HELD, ImportState.DONE)
+SMALL: Final = 100  # rows under which a share of wrong addresses says nothing
 # GDPR article 9 (unconfirmed): what such a column says of everybody on the list.
 _SPECIAL: Final = re.compile(
     r"\b(diagnos\w*|illness|disease|patient\w*|health|medical|religion\w*|church|faith|politic\w*|party[ _]?member\w*"
@@ -33,27 +34,47 @@ _SPECIAL: Final = re.compile(
 
 
 class Reason(TypedDict):
-    """One reason for a look: the rule's id, and the sentence that customer and staff read."""
+    """One reason for a look: the rule's id, and the sentence that customer and staff read.
+
+    Signs of provenance say more: what helps, what only the staff reads, and whether proof is asked or the list held.
+    """
 
     rule: str
     text: str
+    level: NotRequired[str]
+    points: NotRequired[int]
+    helps: NotRequired[str]
+    evidence: NotRequired[str]
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the reasons are made of; `biggest` is the organization's largest upload before, 0 for none."""
+    """What the reasons are made of; `biggest` is the organization's largest upload before, 0 for none.
+
+    `pooled` are rows of its other uploads of the last days: many small files count as one large one.
+    """
 
     counts: Counts
     claim: Claim
     biggest: int = 0
-    names: list[str] = field(default_factory=list)  # file name and columns
+    names: list[str] = field(default_factory=list)  # file name, list name, columns
+    pooled: int = 0
+    noise: float = 0.0  # see compliance.provenance.marks
 
 
 def facts_of(job: ImportJob, claim: Claim) -> Facts:
     """Return the facts of an upload that was counted."""
-    before = ImportJob.objects.for_org(job.organization).filter(state=ImportState.DONE).exclude(pk=job.pk)
-    biggest = before.aggregate(most=Max("row_count"))["most"] or 0
-    return Facts(counts_of(job), claim, biggest, [job.file_name, job.contact_list.name, *job.header])
+    since = clock.now() - timedelta(days=policy.LIST_POOL_D)
+    before = ImportJob.objects.for_org(job.organization).exclude(pk=job.pk).filter(state__in=_TAKEN)
+    settled = Q(state=ImportState.DONE) & (Q(finished_at__lt=since) | ~Q(decided_at=None))  # old, or looked at
+    return Facts(
+        counts_of(job),
+        claim,
+        before.filter(settled).aggregate(most=Max("row_count"))["most"] or 0,
+        [job.file_name, job.contact_list.name, *job.header],
+        before.exclude(settled).aggregate(rows=Sum("row_count"))["rows"] or 0,
+        noise_of(bytes(job.file_sha256)),
+    )
 
 
 def refusal(counts: Counts) -> str:
@@ -70,61 +91,69 @@ def refusal(counts: Counts) -> str:
 
 
 def reasons(facts: Facts) -> list[Reason]:
-    """Return why the staff looks at a list first; empty when it need not."""
-    found = [*_size(facts), *_shares(facts.counts), *_dates(facts), *_names(facts.names), *_offline(facts)]
-    return [{"rule": rule, "text": text} for rule, text in found]
+    """Return why the staff looks at a list first, or a sample of proof is asked for; empty when neither."""
+    found: list[Reason] = [{"rule": rule, "text": text} for rule, text in _rules(facts)]
+    judged = scored(facts)
+    if judged.level != Level.PASS:
+        found += [_as_reason(sign, judged.level) for sign in judged.signs if sign.rule != "SRC-SIZE-JUMP"]
+    return found
+
+
+def scored(facts: Facts) -> Score:
+    """Return where the list may come from, as compliance.provenance judges it."""
+    jump = jumped(facts.counts.rows + facts.pooled, facts.biggest)
+    traits = Traits.from_json(facts.counts.provenance)
+    return score(provenance.Facts(facts.counts, traits, facts.names, facts.noise, jumped=jump))
+
+
+def only_asks(found: list[Reason]) -> bool:
+    """Tell whether a sample of proof is all that a held upload waits for."""
+    return bool(found) and all(reason.get("level") == Level.ASK for reason in found)
+
+
+def _as_reason(sign: provenance.Sign, level: str) -> Reason:
+    shown = {"text": sign.text, "helps": sign.helps, "evidence": sign.evidence}
+    return {"rule": sign.rule, "level": str(level), "points": sign.points, **shown}  # type: ignore[typeddict-item]
+
+
+def jumped(rows: int, biggest: int) -> bool:
+    """Tell whether a list is larger than what came before explains (rules SRC-SIZE-JUMP)."""
+    if not biggest:
+        return rows > policy.LIST_FIRST_HOLD
+    return rows > policy.LIST_JUMP_FACTOR * biggest and rows > policy.LIST_SAME_DATE_MIN
+
+
+def _rules(facts: Facts) -> list[tuple[str, str]]:
+    return [*_size(facts), *_stale(facts), *_names(facts.names), *_offline(facts)]
 
 
 def _size(facts: Facts) -> list[tuple[str, str]]:
-    rows = facts.counts.rows
-    if not facts.biggest and rows > policy.LIST_FIRST_HOLD:
-        return [
-            ("SRC-SIZE-JUMP", f"It is your first list and has {rows:,} rows, more than {policy.LIST_FIRST_HOLD:,}.")
-        ]
-    if facts.biggest and rows > policy.LIST_JUMP_FACTOR * facts.biggest and rows > policy.LIST_SAME_DATE_MIN:
-        return [("SRC-SIZE-JUMP", f"It has {rows:,} rows; your largest list before had {facts.biggest:,}.")]
-    return []
-
-
-def _shares(counts: Counts) -> list[tuple[str, str]]:
-    if counts.rows < SMALL:
+    rows = facts.counts.rows + facts.pooled
+    if not jumped(rows, facts.biggest):
         return []
-    role, said_no = counts.bad.get("role", 0), sum(counts.said_no.values())
-    found = []
-    if role > policy.LIST_ROLE_SHARE * counts.rows:
-        found.append(("SRC-PATTERN", f"{role:,} addresses belong to a function, not to a person."))
-    if said_no > policy.LIST_SUPPRESSED_SHARE * counts.rows:
-        found.append(("SRC-PATTERN", f"{said_no:,} people on it said no before or cannot be reached."))
-    wrong = counts.bad.get("date_future", 0) + counts.bad.get("date_unreadable", 0)
-    if wrong > policy.LIST_BAD_DATE_SHARE * counts.rows:
-        found.append(("SRC-PATTERN", f"{wrong:,} sign-up dates cannot be right."))
-    return found
+    with_others = " with your other uploads of these days" if facts.pooled else ""
+    if facts.biggest:
+        text = f"It has {rows:,} rows{with_others}; your largest list before had {facts.biggest:,}."
+    else:
+        text = f"It is your first list and has {rows:,} rows{with_others}, more than {policy.LIST_FIRST_HOLD:,}."
+    return [("SRC-SIZE-JUMP", text)]
 
 
-def _dates(facts: Facts) -> list[tuple[str, str]]:
-    counts, found = facts.counts, []
-    if counts.dated > policy.LIST_SAME_DATE_MIN and counts.same_date > policy.LIST_SAME_DATE_SHARE * counts.dated:
-        found.append(("SRC-PATTERN", f"{counts.same_date:,} sign-ups have the very same date."))
-    if counts.older_than_hold and facts.claim.last_contact_at is None:
-        found.append(
-            (
-                "CONSENT-STALE",
-                f"{counts.older_than_hold:,} sign-ups are older than {policy.NEVER_MAILED_HOLD_MONTHS} months, and you "
-                "did not say when these people last got mail from you.",
-            )
-        )
-    return found
+def _stale(facts: Facts) -> list[tuple[str, str]]:
+    if not facts.counts.older_than_hold or facts.claim.last_contact_at is not None:
+        return []
+    text = (
+        f"{facts.counts.older_than_hold:,} sign-ups are older than {policy.NEVER_MAILED_HOLD_MONTHS} months, and you "
+        "did not say when these people last got mail from you."
+    )
+    return [("CONSENT-STALE", text)]
 
 
 def _names(names: list[str]) -> list[tuple[str, str]]:
-    found = []
-    broker = next((name for name in names if _BROKERS.search(name)), "")
     special = next((name for name in names if _SPECIAL.search(name.replace("_", " "))), "")
-    if broker:
-        found.append(("SRC-METADATA", f'The name "{broker[:60]}" is usual in lists that people did not sign up for.'))
     if special:
-        found.append(("SRC-SPECIAL-DATA", f'The name "{special[:60]}" points to data that needs special care.'))
-    return found
+        return [("SRC-SPECIAL-DATA", f'The name "{special[:60]}" points to data that needs special care.')]
+    return []
 
 
 def _offline(facts: Facts) -> list[tuple[str, str]]:

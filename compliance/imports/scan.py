@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 
@@ -24,6 +24,7 @@ from compliance.imports.columns import Plan, plan_of
 from compliance.imports.rows import Claim, Refused, Taken, judge
 from compliance.models import ImportJob, ImportState
 from compliance.models.lists import ConsentBasis
+from compliance.provenance.collect import collect
 from sendserver.lib import clock
 
 PIECE: Final = 20_000  # rows at once
@@ -58,6 +59,7 @@ class Counts:
     same_date: int = 0  # rows that share the commonest sign-up instant
     first_date: str = ""
     last_date: str = ""
+    provenance: dict[str, Any] = field(default_factory=dict)  # compliance.provenance.traits, as JSON
 
     @property
     def rejected(self) -> int:
@@ -98,6 +100,7 @@ def scan(job: ImportJob) -> Counts | None:
         with staging.table("import_scan", "line bigint, key text, hash bytea"):
             _read(job, plan, counts)
             _ask(job, counts)
+            counts.provenance = collect(job, "import_scan")
     except FileRefusedError as error:
         fail(job, error)
         return None

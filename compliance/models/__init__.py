@@ -1,10 +1,10 @@
 """Tables of compliance, one module a subject."""
 
 from compliance.models.consent import Attestation, AttestationPerson, ConsentEvent, ConsentEventPerson, Verdict
-from compliance.models.imports import ImportJob, ImportRow, ImportState
+from compliance.models.imports import ImportJob, ImportRow, ImportState, ProofRow
 from compliance.models.lists import Contact, ContactList, ListMembership
 from compliance.models.registers import RegisterCheck, RegisterEntry, RegisterFile
-from compliance.models.suppression import Suppression
+from compliance.models.suppression import Suppression, Trap
 
 __all__ = [
     "Attestation",
@@ -17,9 +17,11 @@ __all__ = [
     "ImportRow",
     "ImportState",
     "ListMembership",
+    "ProofRow",
     "RegisterCheck",
     "RegisterEntry",
     "RegisterFile",
     "Suppression",
+    "Trap",
     "Verdict",
 ]

@@ -61,6 +61,9 @@ class ImportJob(models.Model):
     suppressed_count = models.PositiveIntegerField(default=0)  # left out on purpose: on a do-not-mail list
     suppressed_reasons = models.JSONField(default=dict)  # reason -> how many of them
     unmailable_count = models.PositiveIntegerField(default=0)  # taken, but no basis that permits mailing
+    proof_at = models.DateTimeField(null=True)  # the sample of proof is complete
+    marked_up_to = models.BigIntegerField(null=True)  # last membership that compliance.provenance.marks remembered
+    marked_at = models.DateTimeField(null=True)  # all are remembered
     held_reasons = models.JSONField(default=list)  # rule ids with figures, for staff and customer
     started_at = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
@@ -107,3 +110,19 @@ class ImportRow(models.Model):
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.reason}"
+
+
+class ProofRow(models.Model):
+    """One person of a sample of proof, and what the customer says of their sign-up."""
+
+    job = models.ForeignKey(ImportJob, models.CASCADE, related_name="proof")
+    contact = models.ForeignKey(Contact, models.CASCADE, related_name="+")
+    place = models.PositiveSmallIntegerField()  # 1 to PROOF_ROWS
+    answer = models.CharField(max_length=500, blank=True)
+    answered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["job", "place"], name="proof_place_once")]
+
+    def __str__(self) -> str:
+        return f"{self.place} of upload {self.job_id}"

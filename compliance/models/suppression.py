@@ -52,3 +52,15 @@ class Suppression(models.Model):
 
     def __str__(self) -> str:
         return f"{self.reason} since {self.created_at:%Y-%m-%d}"
+
+
+class Trap(models.Model):
+    """An address of ours that signed up nowhere: a list that holds it was collected or bought (rules SRC-TRAP)."""
+
+    address_hash = models.BinaryField(max_length=32, unique=True)
+    key_id = models.CharField(max_length=8)
+    note = models.CharField(max_length=200)  # where it was laid out
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.note

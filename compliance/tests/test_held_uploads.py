@@ -39,7 +39,9 @@ def rules(counts, *, claim=None, biggest=0, names=()):
 
 
 def counts(rows, **more):
-    return Counts(done=True, rows=rows, good=rows - sum(more.get("bad", {}).values()), **more)
+    return Counts(
+        **{"done": True, "rows": rows, "good": rows - sum(more.get("bad", {}).values()), "dated": rows, **more}
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,9 @@ def counts(rows, **more):
         (Facts(counts(5001), Claim(), biggest=4000), []),
         (Facts(counts(10_000), Claim(), biggest=1000), []),
         (Facts(counts(10_001), Claim(), biggest=1000), ["SRC-SIZE-JUMP"]),
+        (Facts(counts(2000), Claim(), pooled=3000), []),
+        (Facts(counts(2000), Claim(), pooled=3001), ["SRC-SIZE-JUMP"]),
+        (Facts(counts(2000), Claim(), pooled=8001, biggest=1000), ["SRC-SIZE-JUMP"]),
         (Facts(counts(1000, bad={"role": 20}), Claim()), []),
         (Facts(counts(1000, bad={"role": 21}), Claim()), ["SRC-PATTERN"]),
         (Facts(counts(1000, said_no={"unsubscribe": 101}), Claim()), ["SRC-PATTERN"]),
@@ -58,9 +63,9 @@ def counts(rows, **more):
         (Facts(counts(1000, dated=1000, same_date=1000), Claim()), []),
         (Facts(counts(10, older_than_hold=1), Claim()), ["CONSENT-STALE"]),
         (Facts(counts(10, older_than_hold=1), Claim(last_contact_at=clock.now())), []),
-        (Facts(counts(10), Claim(), names=["apollo_id"]), ["SRC-METADATA"]),
-        (Facts(counts(10), Claim(), names=["diagnosis"]), ["SRC-SPECIAL-DATA"]),
-        (Facts(counts(10), Claim(), names=["email", "first name", "racecourse"]), []),
+        (Facts(counts(10), Claim(), names=["people.csv", "Readers", "apollo_id"]), ["SRC-METADATA"]),
+        (Facts(counts(10), Claim(), names=["people.csv", "Readers", "diagnosis"]), ["SRC-SPECIAL-DATA"]),
+        (Facts(counts(10), Claim(), names=["people.csv", "Readers", "email", "first name", "racecourse"]), []),
         (Facts(counts(10, places={"DE": 3}), Claim(basis="express_written")), ["CONSENT-DOI"]),
         (Facts(counts(10, places={"GB": 3}), Claim(basis="express_written")), []),
         (Facts(counts(10, places={"": 3}), Claim(basis="express_written", country="GB")), []),

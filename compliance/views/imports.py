@@ -15,7 +15,9 @@ from accounts.access import PortalRequest, Right, get_object_for, has_right, por
 from compliance import answers, attestations, lists, policy
 from compliance.errors import ImportRefusedError
 from compliance.imports import export, fixes, lifecycle, undo, words
+from compliance.imports.holds import only_asks
 from compliance.models import Attestation, ImportJob, ImportRow, ImportState, Suppression
+from compliance.provenance import proof
 from compliance.views.lists import reason_rows
 
 ROWS = 25
@@ -46,6 +48,8 @@ def import_detail(request: PortalRequest, uid: UUID) -> HttpResponse:
         "skipped": _skipped(job),
         "may_change": may and job.state in fixes.MENDABLE,
         "may_undo": may and undo.may_undo(job),
+        "wants_proof": may and proof.is_wanted(job),
+        "only_asks": only_asks(job.held_reasons),
         "undo_days": policy.IMPORT_UNDO_D,
         "check_hours": policy.LIST_CHECK_H,
         **_problems(request, job),

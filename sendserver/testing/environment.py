@@ -26,6 +26,7 @@ def _prepare() -> None:
         os.environ.setdefault(name, f"k1:{secrets.token_hex(32)}")
     os.environ["VAR_DIR"] = str(var)
     os.environ["LOCAL_WORLD"] = "off"
+    os.environ["LIST_LOOKUPS"] = "off"  # made-up domains are no business of a real resolver
     os.environ["BASE_URL"] = "http://localhost:8000"
     os.environ["LOG_LEVEL"] = "WARNING"
     if "PYTEST_XDIST_WORKER" not in os.environ:

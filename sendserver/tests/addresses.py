@@ -75,7 +75,14 @@ ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
     "contact_erase": _uid("contact"),
     **{
         name: _uid("done")
-        for name in ("import_detail", "import_rows", "import_rows_csv", "import_statement", "import_undo")
+        for name in (
+            "import_detail",
+            "import_proof",
+            "import_rows",
+            "import_rows_csv",
+            "import_statement",
+            "import_undo",
+        )
     },
     "import_row": lambda world: {"uid": world.done.uid, "line": world.done.rows.get().line},
     **{
