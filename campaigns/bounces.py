@@ -82,10 +82,11 @@ _WORDS: Final[tuple[tuple[str, BounceClass, str], ...]] = (
         r"only (?:members|subscribers)|not (?:a |an )?(?:member|subscriber)|not authori[sz]ed to (?:send|post)|restricted to|moderat"
         r"|sender (?:address )?(?:rejected|denied|not allowed|verify)|not (?:allowed|permitted) to (?:send|post)|challenge|whitelist|recipient preferences",
     ),
+    ("greylist", BounceClass.TRANSIENT, r"gr[ea]y-?list"),
     (
-        "greylist",
+        "busy",
         BounceClass.TRANSIENT,
-        r"gr[ea]y-?list|try (?:again )?(?:later|shortly|in )|(?:at a|message) rate\b|name server reply|too many (?:connections|messages|recipients|concurrent)|resources? (?:temporarily )?unavailable|throttl|rate.?limit",
+        r"try (?:again )?(?:later|shortly|in )|(?:at a|message) rate\b|name server reply|too many (?:connections|messages|recipients|concurrent)|resources? (?:temporarily )?unavailable|throttl|rate.?limit",
     ),
     (
         "block",
@@ -115,6 +116,7 @@ _WORDS: Final[tuple[tuple[str, BounceClass, str], ...]] = (
         r"temporar|timed? ?out|connection (?:refused|reset|lost|dropped)|unreachable|deferred|server (?:busy|error)|service (?:not available|unavailable)|local (?:error|configuration)|dns",
     ),
 )
+_GREY: Final = "words: greylist"
 _COMPILED: Final = tuple((rule, kind, re.compile(pattern, re.IGNORECASE | re.DOTALL)) for rule, kind, pattern in _WORDS)
 _ENHANCED: Final = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _BASIC: Final = re.compile(r"(?<![\d.])([245]\d\d)(?![\d.])[ -]")
@@ -167,7 +169,8 @@ def _temporary(by_code: BounceClass | None, enhanced: str, words: Diagnosis | No
         BounceClass.BLOCK_AUTH,
     ):
         return words
-    kind = BounceClass.BLOCK_REPUTATION if enhanced.startswith("4.7.") else BounceClass.TRANSIENT
+    waits = words is not None and words.rule == _GREY  # 4.7.1 is what greylisting says; it is asked of everybody
+    kind = BounceClass.BLOCK_REPUTATION if enhanced.startswith("4.7.") and not waits else BounceClass.TRANSIENT
     return Diagnosis(kind, enhanced or "4xx")
 
 

@@ -81,7 +81,10 @@ def test_feedback_reports_read_as_expected(path: Path) -> None:
         (550, "5.7.1", "message rejected as spam", BounceClass.BLOCK_REPUTATION),
         (550, "5.7.26", "unauthenticated", BounceClass.BLOCK_AUTH),
         (421, "", "TSS04 deferred", BounceClass.BLOCK_REPUTATION),
-        (451, "4.7.1", "Greylisting in action", BounceClass.BLOCK_REPUTATION),
+        (451, "4.7.1", "Greylisting in action", BounceClass.TRANSIENT),  # rules section 4: asked of everybody
+        (450, "4.7.1", "greylisted, reputation unknown", BounceClass.TRANSIENT),
+        (451, "4.7.1", "temporarily refused", BounceClass.BLOCK_REPUTATION),
+        (421, "4.7.28", "greylisted for an unusual rate", BounceClass.BLOCK_REPUTATION),
         (450, "4.2.1", "try again", BounceClass.TRANSIENT),
         (550, "", "User unknown", BounceClass.HARD_RECIPIENT),
         (550, "", "", BounceClass.SOFT),
