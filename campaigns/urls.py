@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from campaigns.views import click, edit, index, people, progress, report, review, unsubscribe, why
+from campaigns.views import click, edit, index, people, progress, recipients, report, review, unsubscribe, why
 
 _ONE = "portal/campaigns/<uuid:uid>"
 urlpatterns: list[URLPattern] = [
@@ -18,6 +18,8 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}/resume/", progress.resume, name="campaign_resume"),
     path(f"{_ONE}/stop/", progress.stop, name="campaign_stop"),
     path(f"{_ONE}/report/", report.report, name="campaign_report"),
+    path(f"{_ONE}/people/", recipients.people, name="campaign_people"),
+    path(f"{_ONE}/people/<uuid:contact>/", recipients.person, name="campaign_person"),
     path(f"{_ONE}/copy/", index.copy, name="campaign_copy"),
     path("portal/people/<uuid:uid>/erase/", people.contact_erase, name="contact_erase"),
     # For people who got a mail: no account, the token is the permission.

@@ -54,7 +54,7 @@ def campaign(organization: Organization, *, accepted: int = 0, state: str = "sen
     return row
 
 
-def delivery(sent: Campaign, address: str = "") -> Delivery:
+def delivery(sent: Campaign, address: str = "", contact_id: int = 0) -> Delivery:
     """Return one recipient of a campaign."""
     number = next(_numbers)
     address = address or f"person{number}@inbox.example"
@@ -62,7 +62,7 @@ def delivery(sent: Campaign, address: str = "") -> Delivery:
         campaign=sent,
         organization=sent.organization,
         seq=number,
-        contact_id=number,
+        contact_id=contact_id or number,
         address=address,
         address_hash=suppression_hash(AddressKey(address)),
         domain=address.partition("@")[2],

@@ -124,6 +124,9 @@ class Outcome(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["delivery_id", "-id"], name="outcome_by_delivery"),
             models.Index(fields=["campaign_id", "id"], name="outcome_by_campaign"),
+            models.Index(
+                fields=["campaign_id", "id"], condition=~models.Q(state="accepted"), name="outcome_not_accepted"
+            ),
         ]
 
     def __str__(self) -> str:

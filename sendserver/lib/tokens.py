@@ -36,6 +36,7 @@ class Purpose:
     CONFIRM = "confirm"
     PROBE = "probe"  # the message by which a relay is tested
     CONTACT = "contact"  # links mailed on request
+    PAGE = "page"  # where the next page of a long list begins
 
 
 @lru_cache(maxsize=64)

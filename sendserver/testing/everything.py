@@ -12,11 +12,11 @@ from abuse.models import Case, Complaint, Decision, DecisionKind
 from abuse.tests import make
 from accounts import domains, invitations, verification
 from accounts.models import Membership, Organization, Role, SendingDomain, User
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Outcome, RelayTrace
 from campaigns.tests.world import World, make_draft, make_world
 from compliance.models import Contact, ImportJob
 from compliance.tests import helpers
-from sendserver.lib import tokens
+from sendserver.lib import clock, tokens
 from sendserver.testing.personas import Persona, _staff, join, make_organization
 
 PERSONAS = ("anonymous", "owner", "editor", "viewer", "stranger", "moderator", "administrator")
@@ -72,6 +72,8 @@ def _with(organization: Organization, people: dict[str, Persona]) -> Everything:
     sent = make.campaign(organization, accepted=1000)
     complaint = make.report(make.delivery(sent))
     saltmarsh = join(make_organization("Saltmarsh Cycles", standing="unverified", allowance=0), "Joe", Role.OWNER)
+    contact = Contact.objects.filter(organization=organization).order_by("pk")[0]
+    _mail_to(contact, sent)
     return Everything(
         clients={"anonymous": Client(), **{name: persona.client for name, persona in people.items()}},
         users={name: persona.user for name, persona in people.items()},
@@ -90,7 +92,26 @@ def _with(organization: Organization, people: dict[str, Persona]) -> Everything:
         case=make.case_of(organization),
         decision=_warning(organization, people),
         review=verification.begin(saltmarsh.user.memberships.get().organization),
-        contact=Contact.objects.filter(organization=organization).order_by("pk")[0],
+        contact=contact,
+    )
+
+
+def _mail_to(contact: Contact, sent: Campaign) -> None:
+    """Let somebody have got a campaign at the second attempt, with hostile words in the answers."""
+    one = make.delivery(sent, contact.address, contact.pk)
+    values = {"delivery_id": one.pk, "campaign_id": sent.pk, "relay": "relay-1", "at": clock.now()}
+    said = "4.2.0 <i>later</i> " + "x" * 200
+    Outcome.objects.create(**values, attempt=1, state="deferred", code=450, enhanced="4.2.0", reply=said)
+    Outcome.objects.create(**values, attempt=2, state="accepted", code=250, reply="queued as 4F1A2B", queue_id="4F1A2B")
+    RelayTrace.objects.create(
+        relay="relay-1",
+        queue_id="4F1A2B",
+        delivery_id=one.pk,
+        seen_at=clock.now(),
+        taken_at=clock.now(),
+        status="sent",
+        status_at=clock.now(),
+        status_text="250 <b>taken</b>",
     )
 
 

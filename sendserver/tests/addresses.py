@@ -92,6 +92,8 @@ ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
     **{f"campaign_{page}": _campaign("sending") for page in ("progress", "pause", "stop", "now", "lanes")},
     "campaign_resume": _campaign("paused"),
     "campaign_report": _campaign("sent"),
+    "campaign_people": _campaign("sent"),
+    "campaign_person": lambda world: {"uid": world.sent.uid, "contact": world.contact.uid},
     "abuse_status": lambda world: {"reference": world.complaint.reference},
     "abuse_case": lambda world: {"reference": world.case.reference},
     "standing_appeal": lambda world: {"uid": world.decision.uid},
