@@ -21,7 +21,7 @@ from typing import Any, Final
 from compliance.errors import FileRefusedError
 from compliance.imports import columns, files, reading, receive
 from compliance.imports.columns import Plan
-from compliance.imports.rows import Refused, judge
+from compliance.imports.rows import Judge, Refused
 from compliance.imports.scan import CLAIM
 from compliance.policy import UPLOAD_PROBLEMS_KEPT
 from sendserver.lib import clock
@@ -110,11 +110,11 @@ def _reject_all(people: Iterator[reading.Row], result: Result) -> None:
 
 
 def _judge_all(people: Iterator[reading.Row], plan: Plan, result: Result) -> None:
-    now = clock.now()
+    judge = Judge(plan, CLAIM, clock.now())
     with closing(_Seen()) as seen:
         for row in people:
             result.rows += 1
-            judged = judge(row, plan, CLAIM, now)
+            judged = judge(row)
             if isinstance(judged, Refused):
                 result.reject(judged.line, judged.value, judged.reason)
             elif seen.before(judged.key):

@@ -1,7 +1,7 @@
 """Tables of compliance, one module a subject."""
 
 from compliance.models.consent import Attestation, AttestationPerson, Verdict
-from compliance.models.imports import ImportJob, ImportRow, ImportState
+from compliance.models.imports import ImportBefore, ImportJob, ImportRow, ImportState
 from compliance.models.lists import Contact, ContactList, ListMembership
 from compliance.models.suppression import Suppression
 
@@ -10,6 +10,7 @@ __all__ = [
     "AttestationPerson",
     "Contact",
     "ContactList",
+    "ImportBefore",
     "ImportJob",
     "ImportRow",
     "ImportState",
