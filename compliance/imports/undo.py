@@ -5,6 +5,8 @@ what the merge wrote down. What others changed since stays: a later upload, a pe
 is not touched, and the statement stays on record.
 """
 
+# ruff: noqa: S608 (statements of our own words)
+
 from __future__ import annotations
 
 import time
@@ -18,7 +20,7 @@ from accounts.models import User
 from compliance import lists, policy
 from compliance.errors import ImportRefusedError
 from compliance.imports import files, lifecycle, staff, staging
-from compliance.imports.merge import RESTORED
+from compliance.imports.merge import NOTED, RESTORED
 from compliance.models import ContactList, ImportBefore, ImportJob, ImportState, ListMembership
 from sendserver.lib import clock
 
@@ -33,19 +35,18 @@ _STAGE: Final = """INSERT INTO import_undo
 # Those whose membership the upload did not win still had a name or country changed.
 _REST: Final = """INSERT INTO import_undo
   SELECT NULL, contact_id FROM compliance_importbefore WHERE job_id = %(job)s ORDER BY id LIMIT %(limit)s"""
-_CONTACTS: Final = """UPDATE compliance_contact c SET first_name = b.first_name, last_name = b.last_name,
+_CONTACTS: Final = f"""UPDATE compliance_contact c SET first_name = b.first_name, last_name = b.last_name,
     country = b.country, fields = b.fields, updated_at = b.updated_at
-  FROM compliance_importbefore b JOIN import_undo u ON u.contact_id = b.contact_id
-  WHERE b.job_id = %(job)s AND c.id = b.contact_id AND c.updated_at = b.touched_at"""
+  FROM (SELECT b.* FROM import_undo people, {NOTED} b) b WHERE c.id = b.contact_id AND c.updated_at = b.touched_at"""
 _REMOVED: Final = """DELETE FROM compliance_listmembership m USING import_undo u
-  WHERE m.id = u.id AND m.import_job_id = %(job)s"""
+  WHERE m.id = u.id AND (m.import_job_id = %(job)s) IS TRUE"""
 _NOBODY: Final = """DELETE FROM import_undo u WHERE u.id IS NULL
   OR EXISTS (SELECT FROM compliance_importbefore b WHERE b.job_id = %(job)s AND b.contact_id = u.contact_id)
   OR EXISTS (SELECT FROM compliance_listmembership m WHERE m.contact_id = u.contact_id)"""
 _UNLINKED: Final = """UPDATE compliance_importrow r SET contact_id = NULL FROM import_undo u
   WHERE r.contact_id = u.contact_id"""
-_FORGOTTEN: Final = """DELETE FROM compliance_importbefore b USING import_undo u
-  WHERE b.job_id = %(job)s AND b.contact_id = u.contact_id"""
+_FORGOTTEN: Final = f"""DELETE FROM compliance_importbefore b
+  USING (SELECT b.id FROM import_undone people, {NOTED} b) gone WHERE b.id = gone.id"""
 _GONE: Final = "DELETE FROM compliance_contact c USING import_undo u WHERE c.id = u.contact_id"
 
 
@@ -139,7 +140,7 @@ def _put_back(cursor: Any, values: dict[str, int]) -> None:
     cursor.execute(_NOBODY, values)
     cursor.execute(_UNLINKED)
     cursor.execute(_GONE)
-    cursor.execute(_FORGOTTEN.replace("import_undo", "import_undone"), values)
+    cursor.execute(_FORGOTTEN, values)
     cursor.execute("DROP TABLE import_undone")
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from celery import Celery
-from django.conf import settings
 from django.db import connection, connections
 
 from accounts.models import Membership, Role, User
@@ -137,8 +136,9 @@ def read(job: ImportJob, owner: User) -> tuple[float, float]:
 
 def _poke(task: str, job: ImportJob) -> None:
     """Ask the importer as a page does: by a message into its queue."""
-    with Celery("bench", broker=settings.CELERY_BROKER_URL) as application:
-        application.send_task(task, args=[job.pk], queue=QUEUE)
+    application = Celery("bench", set_as_current=False)
+    application.config_from_object("django.conf:settings", namespace="CELERY")
+    application.send_task(task, args=[job.pk], queue=QUEUE, ignore_result=True)
 
 
 def _watched(

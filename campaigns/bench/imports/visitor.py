@@ -76,9 +76,11 @@ def visiting(user: User, folder: Path) -> Iterator[Visitor]:
             visitor.seconds.clear()
             thread = threading.Thread(target=visitor.look, daemon=True)
             thread.start()
-            yield visitor
-            visitor._ends.set()
-            thread.join()
+            try:
+                yield visitor
+            finally:
+                visitor._ends.set()
+                thread.join()
         finally:
             processes.end(web)
     if visitor.failed:
