@@ -24,6 +24,8 @@ _COLUMN = {
     "date_unreadable": "consent_at",
     "date_future": "consent_at",
     "confirmed_wrong": "confirmed_at",
+    "hidden_in_first_name": "first_name",
+    "hidden_in_last_name": "last_name",
 }
 # Rows whose text as a whole could not be read; only a new upload helps.
 WHOLE_ROW = frozenset({"undecodable", "nul"})

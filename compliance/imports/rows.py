@@ -22,6 +22,9 @@ from sendserver.lib.addresses import Address, AddressKey, BadAddress, parse
 
 BLANKS = " \t\u00a0\ufeff"
 BLANKS_AND_ENDS = BLANKS + "\r\n"
+NAMES = ("first_name", "last_name")
+# Turn the direction of what follows, so that a letter shows another name than it holds. No name is written with them.
+TURNERS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 UNREACHABLE = 1 << 30  # the place of a column that no row has
 CELL = 500  # characters kept of a further column
 FUTURE_SLACK = timedelta(days=1)  # a date of today in the easternmost zone
@@ -106,6 +109,9 @@ class Judge:
         if bad is not None or isinstance(found, BadAddress):
             assert bad is not None
             return self._refused(row, text, bad.reason, bad.suggestion or suggest(text, bad.reason))
+        for target in NAMES:
+            if not (name := self._cell(raw, target)).isprintable() and TURNERS.intersection(name):
+                return self._refused(row, text, f"hidden_in_{target}", "".join(c for c in name if c not in TURNERS))
         consent = self._dates(raw)
         if isinstance(consent, Wrong):
             return self._refused(row, text, *consent)

@@ -119,7 +119,7 @@ def uploaded(made: Customer, owner: User, path: Path) -> ImportJob:
 def count(job: ImportJob) -> tuple[float, float]:
     """Have the importer count; return seconds and the longest stillness."""
     _poke("compliance.scan_import", job)
-    return _watched(job, lambda now: bool(now.scan.get("done")), lambda now: now.scan.get("rows", 0))
+    return _watched(job, lambda now: bool(now.scan.get("done")), _counted)
 
 
 def read(job: ImportJob, owner: User) -> tuple[float, float]:
@@ -129,9 +129,14 @@ def read(job: ImportJob, owner: User) -> tuple[float, float]:
     attestations.submit(job, Signer(owner, "Owner", "totp", clock.now(), "192.0.2.7", "Bench"))
     _poke("compliance.run_import", job)
     ended = (ImportState.DONE, ImportState.HELD)
-    seconds = _watched(job, lambda now: now.state in ended, lambda now: now.rows_read)
+    seconds = _watched(job, lambda now: now.state in ended, lambda now: now.rows_read + now.settled_count)
     job.refresh_from_db()
     return seconds
+
+
+def _counted(now: ImportJob) -> int:
+    """Return the figure that the page shows while a file is counted: rows, then those compared."""
+    return int(now.scan.get("rows", 0)) + int(now.scan.get("compared", 0))
 
 
 def _poke(task: str, job: ImportJob) -> None:
