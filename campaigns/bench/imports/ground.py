@@ -87,18 +87,34 @@ def customer() -> tuple[Customer, User]:
 def suppress(made: Customer, rows: int) -> None:
     """Put the people who said no on the organization's do-not-mail list."""
     now, key_id = clock.now(), suppression_key_id()
-    columns = "organization_id, address_hash, key_id, act, reason, source, created_at, lifted_reason"
     with connection.cursor() as cursor:
         cursor.execute("CREATE TEMP TABLE said_no (hash bytea)")
         with cursor.copy("COPY said_no FROM STDIN") as copy:
             for text in sample.said_no(rows):
                 copy.write_row((suppression_hash(AddressKey(text)),))
         cursor.execute(
-            f"INSERT INTO compliance_suppression ({columns}) "  # noqa: S608 (own words)
+            f"INSERT INTO compliance_suppression ({CROWD_COLUMNS}) "  # noqa: S608 (own words)
             "SELECT %s, hash, %s, gen_random_uuid(), 'unsubscribe', 'page', %s, '' FROM said_no",
             [made.organization.pk, key_id, now],
         )
         cursor.execute("DROP TABLE said_no")
+
+
+CROWD_COLUMNS: Final = "organization_id, address_hash, key_id, act, reason, source, created_at, lifted_reason"
+
+
+def crowd(people: int) -> None:
+    """Put so many strangers on the whole platform's do-not-mail list, a million at a time."""
+    for first in range(0, people, 1_000_000):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO compliance_suppression ({CROWD_COLUMNS}) "  # noqa: S608 (own words)
+                "SELECT NULL, sha256(n::text::bytea), %s, gen_random_uuid(), 'complaint', 'arf', now(), '' "
+                "FROM generate_series(%s, %s) n",
+                [suppression_key_id(), first + 1, min(people, first + 1_000_000)],
+            )
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE compliance_suppression")
 
 
 def uploaded(made: Customer, owner: User, path: Path) -> ImportJob:

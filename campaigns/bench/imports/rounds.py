@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,20 @@ def measure(options: argparse.Namespace, folder: Path, say: Say) -> list[Figure]
     ground.suppress(made, options.rows)
     arena = Arena(made, owner, path, options.rows, kept, folder, say)
     done = [_round(arena, number) for number in range(1, options.rounds + 1)]
-    return figures(done)
+    found = figures(done)
+    return [*found, _crowded(arena, options, done)] if options.crowd else found
+
+
+def _crowded(arena: Arena, options: argparse.Namespace, alone: list[Round]) -> Figure:
+    """Return how fast the same list is read beside a long do-not-mail list, to before; rates against raw COPY.
+
+    Both against the raw COPY of their own round, since the machine may be another one minutes later.
+    """
+    arena.say(f"Putting {options.crowd:,} strangers on the do-not-mail list ...")
+    ground.crowd(options.crowd)
+    beside = [_round(arena, number) for number in range(1, options.rounds + 1)]
+    before = statistics.median(one.copying / one.timed.reading for one in alone)
+    return Figure("import_crowd_vs_none", tuple(one.copying / one.timed.reading / before for one in beside))
 
 
 def _round(arena: Arena, number: int) -> Round:
