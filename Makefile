@@ -5,7 +5,7 @@ PYTHON ?= python3
 # -E: a PYTHONPATH or PYTHONHOME of the caller is for another project.
 LOCAL = @$(PYTHON) -E -m sendserver.local
 
-.PHONY: run reset test check manage mutants torture postfix-pair bench bench-full proof
+.PHONY: run reset test check manage mutants torture postfix-pair bench bench-full bench-import proof
 
 run:
 	$(LOCAL) run
@@ -30,6 +30,10 @@ bench:
 
 bench-full:
 	$(LOCAL) bench --full $(ARGS)
+
+# ROWS=n rows of the list.
+bench-import:
+	$(LOCAL) bench-import $(ARGS)
 
 # SEEDS=n rounds a fault, FAULTS=1,6,21 for some faults only.
 torture:

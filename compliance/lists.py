@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+import zlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+from django.core.cache import cache
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
@@ -16,6 +20,9 @@ from compliance.models import ContactList, ImportJob, ListMembership
 from compliance.suppression import live_suppression_sql
 from sendserver.lib import clock
 
+WORTH_KEEPING: Final = 0.1  # seconds that counting took
+LONGER: Final = 60.0  # times what it took, a count is kept
+KEPT_AT_MOST: Final = 300.0  # seconds
 _FROM = """
 FROM compliance_listmembership m
 JOIN compliance_contact c ON c.id = m.contact_id
@@ -81,6 +88,34 @@ def reason_counts(lists: Iterable[ContactList]) -> dict[int, dict[str, int]]:
     for pk, reason, count in _fetch(sql, rows):
         found[pk][reason] = count
     return found
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Counts of some lists (keys as `reason_counts`) and the seconds since 1970 at which they were made."""
+
+    counts: dict[int, dict[str, int]]
+    at: float
+
+
+def recent_reason_counts(organization: Organization, lists: Iterable[ContactList]) -> Counted:
+    """Return the counts of lists for an overview, some minutes old at most where counting takes long.
+
+    What took a second to count is kept for a minute, at most KEPT_AT_MOST: a page of long lists stays quick, also
+    while one of them is read. Nothing is decided by these figures; planning counts anew.
+    """
+    rows = list(lists)
+    state = repr([(row.pk, row.people_count, row.held_at) for row in rows])
+    key = f"list-counts:{organization.pk}:{zlib.crc32(state.encode())}"
+    kept = cache.get(key)
+    if isinstance(kept, Counted):
+        return kept
+    begun = time.monotonic()
+    made = Counted(reason_counts(rows), clock.now().timestamp())
+    took = time.monotonic() - begun
+    if took > WORTH_KEEPING:
+        cache.set(key, made, min(KEPT_AT_MOST, LONGER * took))
+    return made
 
 
 def reason_counts_of_import(job: ImportJob) -> dict[str, int]:

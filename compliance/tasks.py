@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from compliance import registers
-from compliance.imports import abandoned
+from compliance.imports import abandoned, undo
 from compliance.imports.run import run, waiting
 from compliance.imports.scan import scan
 from compliance.models import ImportJob, ImportState
@@ -25,9 +25,12 @@ def scan_import(job_id: int) -> None:
 
 @shared_task(name="compliance.run_import")
 def run_import(job_id: int) -> None:
-    """Read on with an upload and come back while rows are left."""
+    """Read on with an upload, or take it back, and come back while rows are left."""
     job = ImportJob.objects.filter(pk=job_id).select_related("organization", "contact_list").first()
-    if job is not None and not run(job):
+    if job is None:
+        return
+    go_on = undo.go_on if job.state == ImportState.UNDOING else run
+    if not go_on(job):
         run_import.delay(job_id)
 
 
@@ -35,6 +38,7 @@ def run_import(job_id: int) -> None:
 def resume_imports() -> int:
     """Poke what waits or went silent, and clear away what nobody finished; return how many were poked."""
     abandoned.clear(clock.now())
+    undo.forget_before(clock.now())
     jobs = list(waiting(clock.now()).values_list("pk", "state"))
     for pk, state in jobs:
         (scan_import if state in _COUNTED else run_import).delay(pk)

@@ -1,4 +1,4 @@
-"""The Celery application, its four queues, and the whole beat schedule.
+"""The Celery application, its five queues, and the whole beat schedule.
 
 `celery -A sendserver.celery` starts it: `sendserver/__init__.py` stays empty so that `lib` never loads the roof.
 Tasks are pokes: losing or repeating one harms nothing, because the work stands in PostgreSQL (architecture rule 1).
@@ -15,10 +15,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sendserver.settings")
 app = Celery("sendserver")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-app.conf.task_queues = [Queue("relay-1"), Queue("relay-2"), Queue("work"), Queue("inbound")]
+app.conf.task_queues = [Queue("relay-1"), Queue("relay-2"), Queue("work"), Queue("inbound"), Queue("imports")]
 app.conf.task_routes = {
     "campaigns.run_lane": {"queue": "relay-1"},  # always sent with an explicit queue; this is only the default
     "campaigns.process_inbound": {"queue": "inbound"},
+    "compliance.scan_import": {"queue": "imports"},
+    "compliance.run_import": {"queue": "imports"},
 }
 app.conf.beat_schedule = {
     "poke-lanes": {"task": "campaigns.poke_lanes", "schedule": 15.0},

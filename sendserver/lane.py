@@ -34,15 +34,19 @@ def save_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, TRIM_OCTETS)
 
 
-def application(relay_key: str) -> Celery:
-    """Return the Celery application of one lane: its queue, its task, nothing else."""
+def application(queue: str, tasks: str = TASKS) -> Celery:
+    """Return the Celery application of one lane: its queue, its task, nothing else.
+
+    `tasks` is the module of another process that stays as small (sendserver.importer).
+    """
     os.environ["DJANGO_SETTINGS_MODULE"] = "sendserver.lane_settings"
     os.environ["CELERY_SKIP_CHECKS"] = "on"  # they load the URLs, and with them every view; see refuse_wrong_relays
     app = Celery("sendserver")
     app.config_from_object("django.conf:settings", namespace="CELERY")
-    app.conf.imports = (TASKS,)
+    app.conf.imports = (tasks,)
     logging.config.dictConfig(settings.LOGGING)
-    app.conf.task_queues = [Queue(relay_key)]
+    app.conf.task_queues = [Queue(queue)]
+    app.conf.task_default_queue = queue
     return app
 
 
@@ -55,12 +59,12 @@ def refuse_wrong_relays() -> None:
         sys.exit("\n".join(problems))
 
 
-def made_worker(relay_key: str) -> Worker:
+def made_worker(queue: str, tasks: str = TASKS) -> Worker:
     """Return the Celery worker of one lane with all that it needs loaded, not yet started."""
-    worker: Worker = application(relay_key).Worker(
-        hostname=f"{relay_key}@{socket.gethostname()}",
+    worker: Worker = application(queue, tasks).Worker(
+        hostname=f"{queue}@{socket.gethostname()}",
         pool_cls="solo",
-        queues=[relay_key],
+        queues=[queue],
         loglevel="INFO",
         without_gossip=True,  # it need not know of other workers
         without_mingle=True,
@@ -75,6 +79,11 @@ def main(arguments: list[str]) -> int:
     save_memory()
     worker = made_worker(arguments[0])
     refuse_wrong_relays()
+    return serve(worker)
+
+
+def serve(worker: Worker) -> int:
+    """Let a worker serve its queue until told to end; return its exit code."""
     gc.collect()
     gc.freeze()  # what is loaded by now stays: no later look for cycles walks it
     worker.start()

@@ -6,7 +6,7 @@ import json
 import statistics
 from collections.abc import Mapping, Sequence
 
-from campaigns.bench.musts import MUSTS, Figure, missed
+from campaigns.bench.musts import Figure, bound_of, missed
 from campaigns.bench.product import Run
 
 LANES = ("product", "product rsa", "plain", "tls")
@@ -18,7 +18,7 @@ def table(figures: Sequence[Figure], *, share: float) -> list[str]:
     """Return the ratios as lines of a Markdown table."""
     lines = ["| figure | median | min | max | bound | must | goal | |", "|---|---|---|---|---|---|---|---|"]
     for figure in figures:
-        must = MUSTS.get(figure.name)
+        must = bound_of(figure.name)
         spread = f"| {figure.name} | {figure.median:.3g} | {min(figure.values):.3g} | {max(figure.values):.3g} |"
         if must is None:
             lines.append(f"{spread} | | | no bound |")

@@ -21,7 +21,7 @@ from typing import Any, Final
 from compliance.errors import FileRefusedError
 from compliance.imports import columns, files, reading, receive
 from compliance.imports.columns import Plan
-from compliance.imports.rows import Refused, judge
+from compliance.imports.rows import Judge, Refused
 from compliance.imports.scan import CLAIM
 from compliance.policy import UPLOAD_PROBLEMS_KEPT
 from sendserver.lib import clock
@@ -67,24 +67,27 @@ def check(source: Path) -> Result:
     """Return what the importer would make of a file."""
     result = Result()
     with tempfile.TemporaryDirectory(prefix="check-") as folder:
-        copy = Path(folder) / "file"
         try:
-            _read(_received(source, copy), result)
+            _read(*_received(source, Path(folder) / "file"), result)
         except FileRefusedError as error:
             result.reject(error.line, str(error), FILE_REFUSED)
     return result
 
 
 def _received(source: Path, copy: Path) -> tuple[Path, str]:
-    """Return a copy of the file as an upload would lie on disk, and its kind."""
+    """Return the file as it would lie on disk after an upload, and its kind; a workbook as the CSV made of it."""
     if source.stat().st_size > files.size_limit():
         raise files.too_large()
-    shutil.copyfile(source, copy)
-    return copy, files.settle(copy)
+    kind = files.look_at(source)
+    if kind == "xlsx":
+        shutil.copyfile(source, copy)
+        files.settle(copy)
+        return copy, kind
+    files.refuse_long(source)
+    return source, kind
 
 
-def _read(received: tuple[Path, str], result: Result) -> None:
-    path, kind = received
+def _read(path: Path, kind: str, result: Result) -> None:
     dialect = receive.dialect_of(path, kind)
     result.encoding, result.delimiter = dialect.encoding, dialect.delimiter
     first = receive.first_rows(path, dialect)
@@ -110,11 +113,11 @@ def _reject_all(people: Iterator[reading.Row], result: Result) -> None:
 
 
 def _judge_all(people: Iterator[reading.Row], plan: Plan, result: Result) -> None:
-    now = clock.now()
+    judge = Judge(plan, CLAIM, clock.now())
     with closing(_Seen()) as seen:
         for row in people:
             result.rows += 1
-            judged = judge(row, plan, CLAIM, now)
+            judged = judge(row)
             if isinstance(judged, Refused):
                 result.reject(judged.line, judged.value, judged.reason)
             elif seen.before(judged.key):

@@ -19,6 +19,7 @@ from django.conf import settings
 
 from compliance.errors import FileRefusedError
 from compliance.imports import workbook
+from compliance.policy import UPLOAD_ROWS
 from sendserver.lib import disk, words
 
 log = logging.getLogger(__name__)
@@ -89,12 +90,25 @@ def receive(chunks: Iterable[bytes]) -> Stored:
 
 def settle(path: Path) -> str:
     """Look at a file, turn a workbook into CSV in its place, and return what it was: "csv" or "xlsx"."""
-    if not path.stat().st_size:
-        raise FileRefusedError("The file is empty.")
     kind = look_at(path)
     if kind == "xlsx":
         _unfold(path)
+    else:
+        refuse_long(path)
     return kind
+
+
+def refuse_long(path: Path) -> None:
+    """Raise FileRefusedError for a text of more lines than a list may have rows, before anybody reads them one by one.
+
+    Counts line feeds; lines inside quotation marks count too, and a file without line feeds is left to the reader.
+    """
+    lines = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            lines += block.count(b"\n")
+            if lines > UPLOAD_ROWS + 1:
+                raise FileRefusedError(f"The file has more than {UPLOAD_ROWS:,} lines. Split it.")
 
 
 def _write(chunks: Iterable[bytes], target: Path) -> tuple[int, bytes]:
@@ -133,6 +147,8 @@ def look_at(path: Path) -> str:
     """Return "csv" or "xlsx" by what is inside, whatever the name says; FileRefusedError for anything else."""
     with path.open("rb") as file:
         head = file.read(HEAD)
+    if not head:
+        raise FileRefusedError("The file is empty.")
     if head.startswith(b"PK"):
         workbook.check(path)
         return "xlsx"

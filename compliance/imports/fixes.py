@@ -9,7 +9,7 @@ from accounts import audit
 from accounts.models import User
 from compliance import answers, lists
 from compliance.errors import ImportRefusedError
-from compliance.imports import merge, words
+from compliance.imports import merge, undo, words
 from compliance.imports.columns import plan_of
 from compliance.imports.reading import Row
 from compliance.imports.rows import Refused, Taken, judge
@@ -24,6 +24,8 @@ _COLUMN = {
     "date_unreadable": "consent_at",
     "date_future": "consent_at",
     "confirmed_wrong": "confirmed_at",
+    "hidden_in_first_name": "first_name",
+    "hidden_in_last_name": "last_name",
 }
 # Rows whose text as a whole could not be read; only a new upload helps.
 WHOLE_ROW = frozenset({"undecodable", "nul"})
@@ -105,7 +107,7 @@ def leave_out(job: ImportJob, row: ImportRow, *, actor: User) -> ImportRow:
 
 @transaction.atomic
 def reopen(job: ImportJob, row: ImportRow, *, actor: User) -> ImportRow:
-    """Take back how a row was settled: a person whom it added leaves the list again."""
+    """Take back how a row was settled: a person whom it added leaves again, one whom it updated is as before."""
     if job.state not in MENDABLE:
         raise ImportRefusedError("This upload is closed; its rows cannot be changed any more.")
     state = ImportRow.objects.select_for_update().values_list("state", flat=True).get(pk=row.pk)
@@ -113,10 +115,12 @@ def reopen(job: ImportJob, row: ImportRow, *, actor: User) -> ImportRow:
         return row
     if state == ImportRow.State.FIXED and row.contact_id is not None:
         mine = ListMembership.objects.filter(contact_id=row.contact_id, contact_list=job.contact_list, import_job=job)
-        gone, _ = mine.delete()
-        counters = ImportJob.objects.filter(pk=job.pk)
-        counters.update(rejected_count=F("rejected_count") + 1)
-        counters.filter(added_count__gte=gone).update(added_count=F("added_count") - gone)
+        added = mine.filter(first_import=job).exists()
+        if undo.one(job, row.contact_id):
+            name = "added_count" if added else "updated_count"
+            counters = ImportJob.objects.filter(pk=job.pk)
+            counters.update(rejected_count=F("rejected_count") + 1)
+            counters.filter(**{f"{name}__gte": 1}).update(**{name: F(name) - 1})
     _settle(row, ImportRow.State.OPEN)
     _after(job)
     audit.record(

@@ -17,14 +17,16 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     S.UPLOADED: frozenset({S.MAPPED, S.FAILED, S.CANCELLED}),
     S.MAPPED: frozenset({S.MAPPED, S.ANSWERED, S.FAILED, S.CANCELLED}),
     S.ANSWERED: frozenset({S.MAPPED, S.ANSWERED, S.QUEUED, S.FAILED, S.CANCELLED}),
-    S.QUEUED: frozenset({S.READING, S.FAILED}),
-    S.READING: frozenset({S.HELD, S.DONE, S.FAILED}),
-    S.HELD: frozenset({S.DONE, S.REFUSED, S.CANCELLED}),
-    S.DONE: frozenset({S.CANCELLED}),  # undone: compliance.imports.undo
+    S.QUEUED: frozenset({S.READING, S.FAILED, S.UNDOING}),
+    S.READING: frozenset({S.HELD, S.DONE, S.FAILED, S.UNDOING}),
+    S.HELD: frozenset({S.DONE, S.REFUSED, S.UNDOING}),
+    S.DONE: frozenset({S.UNDOING}),  # compliance.imports.undo
+    S.UNDOING: frozenset({S.CANCELLED}),
     S.FAILED: frozenset(),
     S.REFUSED: frozenset(),
     S.CANCELLED: frozenset(),
 }
+BUSY: Final = (S.QUEUED, S.READING, S.UNDOING)  # a worker is at it
 OPEN: Final = (S.UPLOADED, S.MAPPED, S.ANSWERED)  # the customer is still at it
 
 

@@ -1,16 +1,19 @@
 """Rows judged good become contacts and memberships: one piece, one transaction, exactly once.
 
 Counters and the place in the file move in the same transaction, behind a fence: a second worker on the same job
-finds the place moved and stops without having written anything.
+finds the place moved and stops without having written anything. Whoever was known before is written down first as
+they were (compliance.imports.undo puts them back).
 """
+
+# ruff: noqa: S608 (statements of our own words)
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
 from compliance import policy
@@ -19,46 +22,92 @@ from compliance.imports.rows import Refused, Taken
 from compliance.models import ImportJob, ImportRow, ImportState
 from sendserver.lib import clock
 
-_STAGE: Final = """line bigint, address text, key text, domain text, first_name text, last_name text, country text,
-  assumed text, fields jsonb, basis text, consent_at timestamptz, confirmed_at timestamptz, source text, hash bytea"""
-_COLUMNS: Final = (*(column.name for column in fields(Taken)), "hash")
+_TEXTS: Final = "address key domain first_name last_name country assumed fields basis source".split()  # noqa: SIM905
+_COLUMNS: Final = (*_TEXTS, "consent_at", "confirmed_at", "hash")
+_STAGE: Final = """(address text, key text, domain text, first_name text, last_name text, country text, assumed text,
+  fields jsonb, basis text, source text, consent_at timestamptz, confirmed_at timestamptz, hash bytea)"""
+TRIES: Final = 5  # of a piece whose people somebody else adds at the same moment, by a form
 
-# The row with proof wins, then the newer sign-up, then the later line (rules section 2.6).
-_DEDUPE: Final = """DELETE FROM import_stage s USING (
-    SELECT line, row_number() OVER (PARTITION BY key ORDER BY (confirmed_at IS NOT NULL) DESC,
-      consent_at DESC NULLS LAST, line DESC) AS place FROM import_stage) AS ranked
-  WHERE ranked.line = s.line AND ranked.place > 1"""
-# In order of key, so that two uploads of one organization wait for each other and do not lock in a circle.
-_CONTACTS: Final = """INSERT INTO compliance_contact AS c
-    (uid, organization_id, address, address_key, address_hash, domain, first_name, last_name, country, fields,
-     created_at, updated_at)
-  SELECT gen_random_uuid(), %(organization)s, address, key, hash, domain, first_name, last_name, country, fields,
-    now(), now() FROM import_stage ORDER BY key
-  ON CONFLICT (organization_id, address_key) DO UPDATE SET
-    first_name = COALESCE(NULLIF(excluded.first_name, ''), c.first_name),
-    last_name = COALESCE(NULLIF(excluded.last_name, ''), c.last_name),
-    country = COALESCE(NULLIF(excluded.country, ''), c.country),
-    fields = c.fields || excluded.fields,
-    updated_at = now()"""
-_KNOWN: Final = """SELECT count(*) FILTER (WHERE m.import_job_id = %(job)s), count(*)
-  FROM import_stage s
-  JOIN compliance_contact c ON c.organization_id = %(organization)s AND c.address_key = s.key
-  JOIN compliance_listmembership m ON m.contact_id = c.id AND m.contact_list_id = %(list)s"""
+# Two lists of one organization go piece by piece after each other: no lock in a circle, nobody added twice.
+_ALONE: Final = "SELECT pg_advisory_xact_lock(7316202, hashint8(%(organization)s))"
+# Each row looked up by the index: of a table a moment old, or one that grew since the last ANALYZE, the planner thinks
+# that it is small, and walks all of it for every row.
+_ONE_BY_ONE: Final = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
+_AS_USUAL: Final = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; SET LOCAL enable_seqscan = on"
+_KNOWN: Final = f"""WITH looked AS MATERIALIZED (SELECT s.*, (SELECT c.id FROM compliance_contact c
+      WHERE c.organization_id = %(organization)s AND c.address_key = s.key) AS contact_id FROM import_stage s)
+  INSERT INTO import_known (contact_id, {", ".join(_COLUMNS)})
+  SELECT contact_id, {", ".join(_COLUMNS)} FROM looked WHERE contact_id IS NOT NULL"""
+_NOT_NEW: Final = "DELETE FROM import_stage s USING import_known k WHERE s.key = k.key"
+_NEW: Final = """WITH made AS (
+    INSERT INTO compliance_contact (uid, organization_id, address, address_key, address_hash, domain, first_name,
+      last_name, country, fields, created_at, updated_at)
+    SELECT gen_random_uuid(), %(organization)s, address, key, hash, domain, first_name, last_name, country, fields,
+      now(), now() FROM import_stage RETURNING id, address_key)
+  INSERT INTO compliance_listmembership (contact_list_id, contact_id, basis, consent_at, confirmed_at, country,
+    last_contact_at, source, attestation_id, import_job_id, first_import_id, added_at)
+  SELECT %(list)s, made.id, s.basis, s.consent_at, s.confirmed_at, s.assumed, %(last_contact)s, s.source,
+    %(attestation)s, %(job)s, %(job)s, now()
+  FROM made JOIN import_stage s ON s.key = made.address_key"""
+# As they were before this upload; who is there already was touched (or added) by an earlier piece of it.
+_BEFORE: Final = """WITH noted AS (
+    INSERT INTO compliance_importbefore (job_id, contact_id, first_name, last_name, country, fields, updated_at,
+      touched_at, row_consent_at, row_confirmed_at, membership)
+    SELECT %(job)s, c.id, c.first_name, c.last_name, c.country, c.fields, c.updated_at, now(), k.consent_at,
+      k.confirmed_at, to_jsonb(m)
+    FROM import_known k JOIN compliance_contact c ON c.id = k.contact_id
+    LEFT JOIN compliance_listmembership m ON m.contact_id = c.id AND m.contact_list_id = %(list)s
+    WHERE m.first_import_id IS DISTINCT FROM %(job)s
+    ON CONFLICT (job_id, contact_id) DO NOTHING RETURNING membership IS NULL AS is_new)
+  SELECT count(*) FILTER (WHERE is_new), count(*) FROM noted"""
+# People whom an earlier piece of this file had: the better row counts, wherever the pieces are cut. (_rank in SQL)
+_RANK: Final = "({0}confirmed_at IS NOT NULL, {0}consent_at IS NOT NULL, COALESCE({0}consent_at, '-infinity'))"
+_AGAIN: Final = f"""DELETE FROM import_known k
+  WHERE (SELECT {_RANK.format("k.")} < {_RANK.format("b.row_")} FROM compliance_importbefore b
+         WHERE b.job_id = %(job)s AND b.contact_id = k.contact_id)"""
+_AGAIN_NEW: Final = f"""DELETE FROM import_known k
+  WHERE (SELECT {_RANK.format("k.")} < {_RANK.format("m.")} FROM compliance_listmembership m
+         WHERE m.contact_list_id = %(list)s AND m.contact_id = k.contact_id AND m.first_import_id = %(job)s)
+    AND (SELECT true FROM compliance_importbefore b
+         WHERE b.job_id = %(job)s AND b.contact_id = k.contact_id) IS NULL"""
+# LIMIT keeps the planner from turning a look-up by index into a join (as in _ONE_BY_ONE).
+NOTED: Final = """LATERAL (SELECT * FROM compliance_importbefore
+    WHERE job_id = %(job)s AND contact_id = people.contact_id LIMIT 1)"""
+_TOUCH: Final = f"""UPDATE compliance_contact c SET
+    address = CASE WHEN k.noted THEN c.address ELSE k.address END,
+    first_name = COALESCE(NULLIF(k.first_name, ''), k.old_first_name, ''),
+    last_name = COALESCE(NULLIF(k.last_name, ''), k.old_last_name, ''),
+    country = COALESCE(NULLIF(k.country, ''), k.old_country, ''),
+    fields = COALESCE(k.old_fields, '{{}}') || k.fields,
+    updated_at = now()
+  FROM (SELECT people.*, b.id IS NOT NULL AS noted, b.first_name AS old_first_name, b.last_name AS old_last_name,
+          b.country AS old_country, b.fields AS old_fields
+        FROM import_known people LEFT JOIN {NOTED} b ON true) k
+  WHERE c.id = k.contact_id"""
+_TOUCHED: Final = f"""UPDATE compliance_importbefore b
+  SET touched_at = now(), row_consent_at = k.consent_at, row_confirmed_at = k.confirmed_at
+  FROM (SELECT people.consent_at, people.confirmed_at, b.id FROM import_known people, {NOTED} b) k WHERE b.id = k.id"""
+# The comparison is dressed up so that nobody begins with all memberships of the upload.
+RESTORED: Final = f"""UPDATE compliance_listmembership m SET basis = old.basis, consent_at = old.consent_at,
+    confirmed_at = old.confirmed_at, country = old.country, last_contact_at = old.last_contact_at,
+    source = old.source, attestation_id = old.attestation_id, import_job_id = old.import_job_id
+  FROM (SELECT row.* FROM {{people}} people, {NOTED} b,
+          LATERAL jsonb_populate_record(NULL::compliance_listmembership, b.membership) row
+        WHERE b.membership IS NOT NULL) old
+  WHERE m.id = old.id AND (m.import_job_id = %(job)s) IS TRUE"""
 # An older permission is replaced only by one that is no weaker: with its second step, if there was one, and newer.
 _MEMBERSHIPS: Final = """INSERT INTO compliance_listmembership AS m
     (contact_list_id, contact_id, basis, consent_at, confirmed_at, country, last_contact_at, source, attestation_id,
      import_job_id, first_import_id, added_at)
-  SELECT %(list)s, c.id, s.basis, s.consent_at, s.confirmed_at, s.assumed, %(last_contact)s, s.source,
+  SELECT %(list)s, k.contact_id, k.basis, k.consent_at, k.confirmed_at, k.assumed, %(last_contact)s, k.source,
     %(attestation)s, %(job)s, %(job)s, now()
-  FROM import_stage s
-  JOIN compliance_contact c ON c.organization_id = %(organization)s AND c.address_key = s.key
-  ORDER BY s.key
+  FROM import_known k
   ON CONFLICT (contact_list_id, contact_id) DO UPDATE SET
     basis = excluded.basis, consent_at = excluded.consent_at, confirmed_at = excluded.confirmed_at,
     country = excluded.country, source = excluded.source, attestation_id = excluded.attestation_id,
     import_job_id = excluded.import_job_id,
     last_contact_at = GREATEST(m.last_contact_at, excluded.last_contact_at)
-  WHERE m.attestation_id IS NULL OR m.basis = ''
+  WHERE m.attestation_id IS NULL OR m.basis = '' OR m.first_import_id = %(job)s
     OR ((excluded.confirmed_at IS NOT NULL OR m.confirmed_at IS NULL)
         AND (m.consent_at IS NULL OR excluded.consent_at >= m.consent_at))"""
 
@@ -73,23 +122,60 @@ class Piece:
 
     before: int
     read: int
-    taken: list[Taken] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)  # for COPY, one a person, in the order of their keys
+    doubles: int = 0
     refused: list[Refused] = field(default_factory=list)
+
+
+def piece_of(judged: Iterable[Taken | Refused], before: int) -> Piece:
+    """Return a piece of rows: each person once, the row with the stronger permission. Asks no database."""
+    best: dict[str, tuple[tuple[bool, bool, float, int], str]] = {}
+    refused: list[Refused] = []
+    rows = 0
+    for row in judged:
+        rows += 1
+        if isinstance(row, Refused):
+            refused.append(row)
+            continue
+        rank, other = _rank(row), best.get(row.key)
+        if other is None or rank > other[0]:
+            best[row.key] = rank, _line(row)
+    lines = [best[key][1] for key in sorted(best)]
+    return Piece(before, before + rows, lines, rows - len(refused) - len(best), refused)
+
+
+def _rank(row: Taken) -> tuple[bool, bool, float, int]:
+    """The row with proof wins, then the newer sign-up, then the later line (rules section 2.6)."""
+    dated = row.consent_at is not None
+    return row.confirmed_at is not None, dated, row.consent_at.timestamp() if row.consent_at else 0.0, row.line
+
+
+def _line(row: Taken) -> str:
+    texts = (row.address, row.key, row.domain, row.first_name, row.last_name, row.country, row.assumed, row.fields)
+    moments = (staging.time_of(row.consent_at), staging.time_of(row.confirmed_at))
+    return staging.line_of((*texts, row.basis, row.source), *moments, staging.bytes_of(staging.hash_of(row.key)))
 
 
 def merge(job: ImportJob, piece: Piece, last_contact_at: Any) -> None:
     """Write one piece and its counters; LostJobError when another worker was faster."""
-    with transaction.atomic():
-        _fence(job, piece)
-        counts = _write(job, piece.taken, last_contact_at)
-        _keep_refused(job, piece.refused)
-        _count(job, counts, len(piece.refused))
+    for chance in range(TRIES):
+        try:
+            with transaction.atomic():
+                _fence(job, piece)
+                counts = _write(job, piece.lines, last_contact_at)
+                counts["duplicates"] += piece.doubles
+                _keep_refused(job, piece.refused)
+                _count(job, counts, len(piece.refused))
+            break
+        except IntegrityError:
+            if chance == TRIES - 1:
+                raise
     job.rows_read = piece.read
 
 
 def merge_one(job: ImportJob, row: Taken, last_contact_at: Any) -> dict[str, Any]:
     """Write one mended row of a finished job and return its counts (keys as _write())."""
-    counts = _write(job, [row], last_contact_at)
+    counts = _write(job, [_line(row)], last_contact_at)
     _count(job, counts, -1)
     return counts
 
@@ -100,7 +186,7 @@ def _fence(job: ImportJob, piece: Piece) -> None:
         raise LostJobError(str(job.uid))
 
 
-def _write(job: ImportJob, taken: Iterable[Taken], last_contact_at: Any) -> dict[str, Any]:
+def _write(job: ImportJob, lines: list[str], last_contact_at: Any) -> dict[str, Any]:
     values = {
         "organization": job.organization_id,
         "list": job.contact_list_id,
@@ -108,30 +194,45 @@ def _write(job: ImportJob, taken: Iterable[Taken], last_contact_at: Any) -> dict
         "attestation": job.attestation_id,
         "last_contact": last_contact_at,
     }
-    with staging.table("import_stage", _STAGE), connection.cursor() as cursor:
-        staging.copy("import_stage", _COLUMNS, (_as_tuple(row) for row in taken))
-        cursor.execute(_DEDUPE)
-        duplicates = cursor.rowcount
+    known_columns = f"(contact_id bigint, {_STAGE.lstrip('(')}"
+    with (
+        staging.table("import_stage", _STAGE),
+        staging.table("import_known", known_columns),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(_ALONE, values)
+        staging.copy("import_stage", _COLUMNS, lines)
+        cursor.execute(_ONE_BY_ONE)
         suppressed = staging.take_suppressed(cursor, "import_stage", values)
-        cursor.execute(_CONTACTS, values)
-        kept = cursor.rowcount
         cursor.execute(_KNOWN, values)
-        again, known = cursor.fetchone()
-        cursor.execute(_MEMBERSHIPS, values)
-    return {
-        "added": kept - known,
-        "updated": known - again,
-        "duplicates": duplicates + again,
-        "suppressed": suppressed,
-    }
+        added = updated = 0
+        if cursor.rowcount:
+            cursor.execute(_NOT_NEW)
+            added, updated = _rewrite_known(cursor, values)
+        cursor.execute(_AS_USUAL)
+        cursor.execute(_NEW, values)
+        added += cursor.rowcount
+    duplicates = len(lines) - sum(suppressed.values()) - added - updated
+    return {"added": added, "updated": updated, "duplicates": duplicates, "suppressed": suppressed}
 
 
-def _as_tuple(row: Taken) -> tuple[Any, ...]:
-    return (*(getattr(row, name) for name in _COLUMNS[:-1]), staging.hash_of(row.key))
+def _rewrite_known(cursor: Any, values: dict[str, Any]) -> tuple[int, int]:
+    """Bring people whom the organization has up to date; return (new on the list, on it before this upload)."""
+    cursor.execute(_AGAIN, values)
+    cursor.execute(_AGAIN_NEW, values)
+    cursor.execute(_BEFORE, values)
+    new, noted = cursor.fetchone()
+    cursor.execute(RESTORED.format(people="import_known"), values)
+    cursor.execute(_TOUCH, values)
+    cursor.execute(_TOUCHED, values)
+    cursor.execute(_MEMBERSHIPS, values)
+    return new, noted - new
 
 
 def _keep_refused(job: ImportJob, refused: list[Refused]) -> None:
-    room = policy.UPLOAD_PROBLEMS_KEPT - (ImportRow.objects.filter(job=job).count() if refused else 0)
+    if not refused:
+        return
+    room = policy.UPLOAD_PROBLEMS_KEPT - ImportRow.objects.filter(job=job).count()
     ImportRow.objects.bulk_create(
         [
             ImportRow(

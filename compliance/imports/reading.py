@@ -40,6 +40,7 @@ ENCODINGS: Final[dict[str, str]] = {
 }
 _DOUBLE: Final = ("shift_jis", "gb18030", "big5")
 _HIGH_RUN: Final = re.compile(rb"[\x80-\xff]+")
+_LOW: Final = re.compile(rb"[\x81-\x9f]")
 _SPLICED: Final = re.compile(rb"(?<![\x80-\xffA-Za-z])[A-Za-z]+[\x80-\xff]")  # not the second half of a pair
 _WIDE: Final = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _BOMS: Final = (
@@ -95,15 +96,24 @@ def propose_encoding(head: bytes) -> str:
 
 def _guess(text: bytes) -> str:
     """Return the likely eight-bit or double-byte encoding; the commonest wins where two read the same."""
-    runs = len(_HIGH_RUN.findall(text))
-    spliced = len(_SPLICED.findall(text))
-    # In a double-byte script words do not begin with Latin letters; "Jiří" would pass for one otherwise.
-    left_out = ("utf-8", *_WIDE, *(_DOUBLE if 4 * spliced > runs else ()))
-    narrow = [name for name in ENCODINGS if name not in left_out]
+    narrow = _candidates(text)
     guess = from_bytes(text, cp_isolation=narrow).best()
     known = {codecs.lookup(name).name: name for name in ENCODINGS}
     found = known.get(codecs.lookup(guess.encoding).name, "cp1252") if guess else "cp1252"
     return "cp1252" if decode(text, found) == decode(text, "cp1252") else found
+
+
+def _candidates(text: bytes) -> list[str]:
+    """Return the encodings that a text may be in, by how its bytes lie."""
+    runs = len(_HIGH_RUN.findall(text))
+    left_out = {"utf-8", *_WIDE}
+    # In a double-byte script words do not begin with Latin letters; "Jiří" would pass for one otherwise.
+    if 4 * len(_SPLICED.findall(text)) > runs:
+        left_out |= {*_DOUBLE}
+    elif 2 * len(_LOW.findall(text)) > runs:
+        # Where Western sets have quotation marks and dashes, Japanese has the first halves of its letters.
+        left_out |= {name for name in ENCODINGS if name not in _DOUBLE}
+    return [name for name in ENCODINGS if name not in left_out]
 
 
 def _wide_without_mark(head: bytes) -> str:

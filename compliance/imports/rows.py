@@ -10,16 +10,22 @@ import json
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from compliance import countries
 from compliance.imports import dates
-from compliance.imports.columns import DATED, KEEP, Plan
+from compliance.imports.columns import KEEP, TARGETS, Plan
 from compliance.imports.reading import Row
 from compliance.models.lists import ConsentBasis
 from compliance.sources import refuse_address
-from sendserver.lib.addresses import AddressKey, BadAddress, parse
+from sendserver.lib.addresses import Address, AddressKey, BadAddress, parse
 
 BLANKS = " \t\u00a0\ufeff"
+BLANKS_AND_ENDS = BLANKS + "\r\n"
+NAMES = ("first_name", "last_name")
+# Turn the direction of what follows, so that a letter shows another name than it holds. No name is written with them.
+TURNERS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+UNREACHABLE = 1 << 30  # the place of a column that no row has
 CELL = 500  # characters kept of a further column
 FUTURE_SLACK = timedelta(days=1)  # a date of today in the easternmost zone
 
@@ -35,8 +41,7 @@ class Claim:
     last_contact_at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """A row as it will be stored. `country` is the person's own, `assumed` what the upload leads to."""
 
     line: int
@@ -65,98 +70,127 @@ class Refused:
     cells: list[str]
 
 
+class Wrong(NamedTuple):
+    """Why a date is not taken, and the likely right one."""
+
+    reason: str
+    suggestion: str
+
+
 CUSTOMERS = "customers"
 # Customers who never said yes: the code under which each country would know them (recorded; mailable only where
 # the operator allows that basis).
 _CUSTOMER_BASIS = {"CA": ConsentBasis.CASL_EBR_PURCHASE, "US": ConsentBasis.US_CUSTOMER, "AU": ConsentBasis.AU_INFERRED}
 
 
+class Judge:
+    """Says what becomes of each row under one plan, claim and moment; looks the columns up once."""
+
+    def __init__(self, plan: Plan, claim: Claim, now: datetime) -> None:
+        self._plan, self._claim, self._now = plan, claim, now
+        self._places = {target: place for target in TARGETS if (place := plan.index(target)) is not None}
+        self._address = self._places.get("email", UNREACHABLE)
+        self._kept = [
+            (place, plan.names[place])
+            for place, target in plan.targets.items()
+            if target == KEEP and place < len(plan.names)
+        ]
+        self._soonest = now + FUTURE_SLACK
+
+    def __call__(self, row: Row) -> Taken | Refused:
+        """Return what becomes of one row."""
+        raw = row.cells
+        # A line end in the cell of an address is an error to show (header injection), not a blank to cut.
+        text = raw[self._address].strip(BLANKS) if self._address < len(raw) else ""
+        if row.problem:
+            return self._refused(row, text or _clean(raw[0]), row.problem)
+        found = parse(text)
+        bad = found if isinstance(found, BadAddress) else refuse_address(found, self._claim.basis or "express_soi")
+        if bad is not None or isinstance(found, BadAddress):
+            assert bad is not None
+            return self._refused(row, text, bad.reason, bad.suggestion or suggest(text, bad.reason))
+        for target in NAMES:
+            if not (name := self._cell(raw, target)).isprintable() and TURNERS.intersection(name):
+                return self._refused(row, text, f"hidden_in_{target}", "".join(c for c in name if c not in TURNERS))
+        consent = self._dates(raw)
+        if isinstance(consent, Wrong):
+            return self._refused(row, text, *consent)
+        return self._taken(row, found, *consent)
+
+    def _refused(self, row: Row, value: str, reason: str, suggestion: str = "") -> Refused:
+        return Refused(row.line, value, reason, suggestion, [_clean(cell) for cell in row.cells])
+
+    def _taken(self, row: Row, found: Address, consent_at: datetime | None, confirmed_at: datetime | None) -> Taken:
+        raw, claim, domain = row.cells, self._claim, found.domain
+        country = countries.parse(self._cell(raw, "country"))
+        assumed = countries.assumed(domain, claim.country)
+        return Taken(
+            line=row.line,
+            address=found.original,
+            key=found.key,
+            domain=domain,
+            first_name=self._cell(raw, "first_name")[:120],
+            last_name=self._cell(raw, "last_name")[:120],
+            country=country,
+            assumed=assumed,
+            fields=self._fields(raw) if self._kept else "{}",
+            basis=_basis(claim.basis, country or assumed, confirmed_at),
+            consent_at=consent_at,
+            confirmed_at=confirmed_at,
+            source=(self._cell(raw, "source") or claim.source)[:200],
+        )
+
+    def _cell(self, raw: list[str], target: str) -> str:
+        place = self._places.get(target, UNREACHABLE)
+        return _clean(raw[place]) if place < len(raw) else ""
+
+    def _fields(self, raw: list[str]) -> str:
+        found = ((name, _clean(raw[place])) for place, name in self._kept if place < len(raw))
+        return json.dumps({name: _one_line(cell)[:CELL] for name, cell in found if cell}, ensure_ascii=False)
+
+    def _dates(self, raw: list[str]) -> tuple[datetime | None, datetime | None] | Wrong:
+        """Return (consent, confirmation), or what is wrong with the cell.
+
+        Without a date column every row counts as old as the oldest sign-up declared (rules section 2.6).
+        """
+        consent_at, confirmed_at = self._claim.earliest, None
+        if "consent_at" in self._places:
+            text = self._cell(raw, "consent_at")
+            if not text:
+                return Wrong("date_missing", f"{consent_at:%Y-%m-%d}" if consent_at else "")
+            moment = dates.parse(text, self._plan.date_order)
+            wrong = self._wrong_date(moment)
+            if wrong:
+                return Wrong(wrong, dates.swapped_year(moment, self._now))
+            consent_at = min(moment, self._now) if moment else None
+        if "confirmed_at" in self._places and (text := self._cell(raw, "confirmed_at")):
+            moment = dates.parse(text, self._plan.date_order)
+            if self._wrong_date(moment):
+                # One reason for the second step: mending it must not touch the sign-up date.
+                return Wrong("confirmed_wrong", "")
+            confirmed_at = min(moment, self._now) if moment else None
+        return consent_at, confirmed_at
+
+    def _wrong_date(self, moment: datetime | None) -> str:
+        if moment is None or moment < dates.EARLIEST:
+            return "date_unreadable"
+        return "date_future" if moment > self._soonest else ""
+
+
 def judge(row: Row, plan: Plan, claim: Claim, now: datetime) -> Taken | Refused:
-    """Return what becomes of one row."""
-    cells = [_clean(cell) for cell in row.cells]
-    # A line end in the cell of an address is an error to show (header injection), not a blank to cut.
-    text = _cell(row.cells, plan, "email").strip(BLANKS)
-    if row.problem:
-        return Refused(row.line, text or cells[0], row.problem, "", cells)
-    found = parse(text)
-    bad = found if isinstance(found, BadAddress) else refuse_address(found, claim.basis or "express_soi")
-    if bad is not None or isinstance(found, BadAddress):
-        assert bad is not None
-        return Refused(row.line, text, bad.reason, bad.suggestion or suggest(text, bad.reason), cells)
-    consent = _dates(cells, plan, claim, now)
-    if isinstance(consent, tuple) and isinstance(consent[0], str):
-        reason, suggestion = consent
-        return Refused(row.line, text, str(reason), str(suggestion), cells)
-    consent_at, confirmed_at = consent
-    country = countries.parse(_cell(cells, plan, "country"))
-    assumed = countries.assumed(found.domain, claim.country)
-    return Taken(
-        line=row.line,
-        address=found.original,
-        key=found.key,
-        domain=found.domain,
-        first_name=_cell(cells, plan, "first_name")[:120],
-        last_name=_cell(cells, plan, "last_name")[:120],
-        country=country,
-        assumed=assumed,
-        fields=_fields(cells, plan),
-        basis=_basis(claim.basis, country or assumed, confirmed_at),
-        consent_at=consent_at,
-        confirmed_at=confirmed_at,
-        source=(_cell(cells, plan, "source") or claim.source)[:200],
-    )
+    """Return what becomes of one row; many rows of one file are judged by one Judge."""
+    return Judge(plan, claim, now)(row)
 
 
 def _clean(cell: str) -> str:
     """Return a cell trimmed; everything else stays as it was written, formulas too."""
-    return cell.strip(BLANKS + "\r\n")
-
-
-def _cell(cells: list[str], plan: Plan, target: str) -> str:
-    index = plan.index(target)
-    return cells[index] if index is not None and index < len(cells) else ""
-
-
-def _fields(cells: list[str], plan: Plan) -> str:
-    kept = {
-        plan.names[index]: _one_line(cells[index])[:CELL]
-        for index, target in plan.targets.items()
-        if target == KEEP and index < len(cells) and index < len(plan.names) and cells[index]
-    }
-    return json.dumps(kept, ensure_ascii=False)
+    return cell.strip(BLANKS_AND_ENDS)
 
 
 def _one_line(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(" " if unicodedata.category(char) == "Cc" else char for char in text)
-
-
-def _dates(
-    cells: list[str], plan: Plan, claim: Claim, now: datetime
-) -> tuple[datetime | None, datetime | None] | tuple[str, str]:
-    """Return (consent, confirmation), or (reason, suggestion) for the cell that is wrong.
-
-    Without a date column every row counts as old as the oldest sign-up declared (rules section 2.6).
-    """
-    found: dict[str, datetime | None] = {"consent_at": claim.earliest, "confirmed_at": None}
-    for target in DATED:
-        text = _cell(cells, plan, target)
-        if plan.index(target) is None or (not text and target == "confirmed_at"):
-            continue
-        if not text:
-            return "date_missing", f"{claim.earliest:%Y-%m-%d}" if claim.earliest else ""
-        moment = dates.parse(text, plan.date_order)
-        wrong = _wrong_date(moment, now)
-        if wrong:
-            # One reason for the second step: mending it must not touch the sign-up date.
-            return (wrong, dates.swapped_year(moment, now)) if target == "consent_at" else ("confirmed_wrong", "")
-        found[target] = min(moment, now) if moment else None
-    return found["consent_at"], found["confirmed_at"]
-
-
-def _wrong_date(moment: datetime | None, now: datetime) -> str:
-    if moment is None or moment < dates.EARLIEST:
-        return "date_unreadable"
-    return "date_future" if moment > now + FUTURE_SLACK else ""
 
 
 def _basis(claimed: str, country: str, confirmed_at: datetime | None) -> str:

@@ -19,32 +19,37 @@ from compliance import answers, lists
 from compliance.consent import mailable_sql
 from compliance.errors import FileRefusedError
 from compliance.imports import files, lifecycle, reading
+from compliance.imports.ahead import reading_ahead
 from compliance.imports.columns import plan_of
-from compliance.imports.merge import LostJobError, Piece, merge
-from compliance.imports.rows import Taken, judge
+from compliance.imports.merge import LostJobError, Piece, merge, piece_of
+from compliance.imports.rows import Judge
 from compliance.imports.scan import data_rows, fail
 from compliance.models import ImportJob, ImportState
 from sendserver.lib import clock
 
-PIECE: Final = 10_000  # rows a transaction
-SLICE_SECONDS: Final = 240.0  # one task's turn; under Celery's limit by far
+PIECE: Final = 10_000  # rows a transaction: well under a second each, and a few MiB in hand
+SLICE_SECONDS: Final = 50.0  # one task's turn; another list may wait
 STALE: Final = timedelta(seconds=60)
+SETTLED: Final = 50_000  # people looked at in one query after the last row
 
 
 def run(job: ImportJob, *, piece: int = PIECE, seconds: float = SLICE_SECONDS) -> bool:
-    """Read on with a job for at most `seconds`; True when nothing more is to be done now.
+    """Read on with a job; True when nothing more is to be done now.
 
-    False asks for another turn. A job that another worker holds, or that has ended, is left alone.
+    False asks for another turn: after `seconds` other lists come first, if there are any. A job that another worker
+    holds, or that has ended, is left alone.
     """
     if not _claim(job):
         return True
     ends = time.monotonic() + seconds
+    last_contact_at = answers.claim_of(job).last_contact_at
     try:
-        for part in _pieces(job, piece):
-            merge(job, part, answers.claim_of(job).last_contact_at)
-            if time.monotonic() > ends:
-                _release(job)
-                return False
+        with reading_ahead(lambda: _pieces(job, piece, job.rows_read)) as parts:
+            for part in parts:
+                merge(job, part, last_contact_at)
+                if time.monotonic() > ends and waiting(clock.now()).exclude(pk=job.pk).exists():
+                    _release(job)
+                    return False
         _finish(job)
     except LostJobError:
         return True
@@ -70,18 +75,14 @@ def _release(job: ImportJob) -> None:
     ImportJob.objects.filter(pk=job.pk, rows_read=job.rows_read).update(heartbeat_at=None)
 
 
-def _pieces(job: ImportJob, size: int) -> Iterator[Piece]:
-    plan, claim, now = plan_of(job), answers.claim_of(job), clock.now()
-    rows: Iterator[reading.Row] = islice(data_rows(job, plan), job.rows_read, None)
-    before = job.rows_read
-    while stretch := list(islice(rows, size)):
-        part = Piece(before, before + len(stretch))
-        for row in stretch:
-            judged = judge(row, plan, claim, now)
-            if isinstance(judged, Taken):
-                part.taken.append(judged)
-            else:
-                part.refused.append(judged)
+def _pieces(job: ImportJob, size: int, before: int) -> Iterator[Piece]:
+    plan = plan_of(job)
+    judge = Judge(plan, answers.claim_of(job), clock.now())
+    rows: Iterator[reading.Row] = islice(data_rows(job, plan), before, None)
+    while True:
+        part = piece_of(map(judge, islice(rows, size)), before)
+        if part.read == before:
+            return
         yield part
         before = part.read
 
@@ -89,8 +90,8 @@ def _pieces(job: ImportJob, size: int) -> Iterator[Piece]:
 def _finish(job: ImportJob) -> None:
     """End the reading: held when the staff has to look, else done. The file is deleted; its hash stays."""
     target = ImportState.HELD if job.held_reasons else ImportState.DONE
+    count_unmailable(job)
     with transaction.atomic():
-        count_unmailable(job)
         if not lifecycle.move(job, target, actor=None, finished_at=clock.now(), row_count=job.rows_read):
             return
         lists.recount(job.contact_list)
@@ -98,24 +99,35 @@ def _finish(job: ImportJob) -> None:
 
 
 def count_unmailable(job: ImportJob) -> int:
-    """Write and return how many people of this upload nobody may mail, the staff's look apart."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""SELECT count(*) FROM compliance_listmembership m
-                JOIN compliance_contact c ON c.id = m.contact_id
-                JOIN compliance_contactlist l ON l.id = m.contact_list_id
-                WHERE m.import_job_id = %s AND {mailable_sql()} NOT IN ('', 'list_held')""",  # noqa: S608 (own fragments only)
-            [job.pk],
-        )
-        count = int(cursor.fetchone()[0])
-    ImportJob.objects.filter(pk=job.pk).update(unmailable_count=count)
+    """Write and return how many people of this upload nobody may mail, the staff's look apart.
+
+    Looks at a stretch of memberships at a time and notes how far it is, so that a long list is seen to go on.
+    """
+    count = place = job.settled_count = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""SELECT count(*) FILTER (WHERE {mailable_sql()} NOT IN ('', 'list_held')), count(*), max(m.id)
+                    FROM (SELECT * FROM compliance_listmembership
+                          WHERE import_job_id = %s AND id > %s ORDER BY id LIMIT %s) m
+                    JOIN compliance_contact c ON c.id = m.contact_id
+                    JOIN compliance_contactlist l ON l.id = m.contact_list_id""",  # noqa: S608 (own fragments only)
+                [job.pk, place, SETTLED],
+            )
+            unmailable, looked_at, last = cursor.fetchone()
+        if not looked_at:
+            break
+        count, place = count + unmailable, last
+        job.settled_count += looked_at
+        ImportJob.objects.filter(pk=job.pk).update(settled_count=job.settled_count, heartbeat_at=clock.now())
+    ImportJob.objects.filter(pk=job.pk).update(unmailable_count=count, settled_count=0)
     return count
 
 
 def waiting(now: datetime) -> QuerySet[ImportJob]:
-    """Return the jobs that a worker should take: queued, silent, or not counted yet."""
+    """Return the jobs that a worker should take: queued, silent (being taken back too), or not counted yet."""
     silent = Q(heartbeat_at=None) | Q(heartbeat_at__lt=now - STALE)
-    unread = Q(state=ImportState.QUEUED) | (Q(state=ImportState.READING) & silent)
+    unread = Q(state=ImportState.QUEUED) | (Q(state__in=[ImportState.READING, ImportState.UNDOING]) & silent)
     return ImportJob.objects.filter(unread | (uncounted() & silent)).order_by("pk")
 
 

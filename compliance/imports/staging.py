@@ -7,9 +7,10 @@ Table and column names in the statements are our own words, never data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection
@@ -18,27 +19,50 @@ from compliance.suppression import live_suppression_sql
 from sendserver.lib.addresses import AddressKey, suppression_hash, suppression_hashes
 
 hash_of = suppression_hash
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 @contextmanager
 def table(name: str, columns: str) -> Iterator[None]:
-    """Have an empty temporary table of this session; both arguments are our own words, never data."""
+    """Have an empty temporary table of this session; both arguments are our own words, never data.
+
+    `columns` is what stands behind the name in CREATE TABLE.
+    """
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{name}")
-        cursor.execute(f"CREATE TEMPORARY TABLE {name} ({columns})")
-    try:
-        yield
-    finally:
-        if not connection.needs_rollback:
-            with connection.cursor() as cursor:
-                cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{name}")
+        cursor.execute(f"CREATE TEMPORARY TABLE {name} {columns}")
+    yield
+    # After an error the transaction may be void; the next one to ask for the table drops it.
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{name}")
 
 
-def copy(name: str, columns: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    """Load rows by COPY. Text must hold no NUL; the row check has refused such rows."""
+def copy(name: str, columns: Iterable[str], lines: Iterable[str]) -> None:
+    """Load lines as `line_of` makes them by COPY."""
     with connection.cursor() as cursor, cursor.copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN") as stream:
-        for row in rows:
-            stream.write_row(row)
+        stream.write("".join(lines).encode())
+
+
+def line_of(texts: Sequence[str], *others: str) -> str:
+    """Return a line of COPY's text format: `texts` are escaped, `others` (numbers, times, hashes) stand as they are.
+
+    Text must hold no NUL; the row check has refused such rows. Written by hand since psycopg's own way costs three
+    times as much a row.
+    """
+    line = "\t".join(texts)
+    if "\\" in line or "\n" in line or "\r" in line or line.count("\t") != len(texts) - 1:
+        line = "\t".join(text.translate(_ESCAPES) for text in texts)
+    return "\t".join((line, *others)) + "\n"
+
+
+def time_of(moment: datetime | None) -> str:
+    """Return a time in COPY's text format."""
+    return moment.isoformat() if moment else "\\N"
+
+
+def bytes_of(value: bytes) -> str:
+    """Return bytes in COPY's text format."""
+    return f"\\\\x{value.hex()}"
 
 
 def take_suppressed(cursor: Any, name: str, values: dict[str, Any]) -> dict[str, int]:
@@ -47,10 +71,16 @@ def take_suppressed(cursor: Any, name: str, values: dict[str, Any]) -> dict[str,
     The earliest entry names the reason. After a key rotation addresses are looked up under the older keys too.
     """
     counts: dict[str, int] = {}
-    for sql_hash in ("s.hash", *(f"s.hash_{number}" for number in _add_old_hashes(cursor, name))):
+    for column in ("hash", *(f"hash_{number}" for number in _add_old_hashes(cursor, name))):
+        # First by the hash alone, row by row in an index: the planner must not read the whole do-not-mail list, nor
+        # all entries of one organization for each row. What is found is little, and judged in full.
         cursor.execute(
-            f"""WITH gone AS (DELETE FROM {name} s
-                  WHERE {live_suppression_sql(sql_hash, "%(organization)s")} RETURNING {sql_hash} AS hash)
+            f"""WITH hit AS MATERIALIZED (SELECT s.key, s.{column} AS hash FROM {name} s
+                  WHERE (SELECT true FROM compliance_suppression e
+                         WHERE e.address_hash = s.{column} AND e.lifted_at IS NULL LIMIT 1)),
+                gone AS (DELETE FROM {name} s USING hit
+                  WHERE s.key = hit.key AND {live_suppression_sql("hit.hash", "%(organization)s")}
+                  RETURNING hit.hash AS hash)
                 SELECT (SELECT e.reason FROM compliance_suppression e
                         WHERE e.address_hash = gone.hash AND e.lifted_at IS NULL
                           AND (e.organization_id = %(organization)s OR e.organization_id IS NULL)

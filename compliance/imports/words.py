@@ -21,6 +21,14 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "date_unreadable": ("Date not understood", "Write the date as 2026-05-31"),
     "date_future": ("Date in the future", "A typing slip"),
     "confirmed_wrong": ("Confirmation date wrong", "The day on which they confirmed cannot be read or is to come"),
+    "hidden_in_first_name": (
+        "Hidden character in a name",
+        "The first name holds a sign that turns how it is read",
+    ),
+    "hidden_in_last_name": (
+        "Hidden character in a name",
+        "The last name holds a sign that turns how it is read",
+    ),
     "undecodable": ("Letters not readable", "The row is in another encoding than the rest of the file"),
     "nul": ("Hidden character", "The row holds a character that cannot be stored"),
     "cell_too_long": ("Cell too long", "A cell has more text than can be kept"),

@@ -1,7 +1,7 @@
 """Tables of compliance, one module a subject."""
 
 from compliance.models.consent import Attestation, AttestationPerson, ConsentEvent, ConsentEventPerson, Verdict
-from compliance.models.imports import ImportJob, ImportRow, ImportState, ProofRow
+from compliance.models.imports import ImportBefore, ImportJob, ImportRow, ImportState, ProofRow
 from compliance.models.lists import Contact, ContactList, ListMembership
 from compliance.models.registers import RegisterCheck, RegisterEntry, RegisterFile
 from compliance.models.suppression import Suppression, Trap
@@ -13,6 +13,7 @@ __all__ = [
     "ConsentEventPerson",
     "Contact",
     "ContactList",
+    "ImportBefore",
     "ImportJob",
     "ImportRow",
     "ImportState",

@@ -25,6 +25,7 @@ class ImportState(models.TextChoices):
     DONE = "done", "Done"
     FAILED = "failed", "Could not be read"
     REFUSED = "refused", "Refused"
+    UNDOING = "undoing", "Being taken back"
     CANCELLED = "cancelled", "Cancelled"
 
 
@@ -54,6 +55,7 @@ class ImportJob(models.Model):
     )
     row_count = models.PositiveIntegerField(default=0)
     rows_read = models.PositiveIntegerField(default=0)
+    settled_count = models.PositiveIntegerField(default=0)  # people of it looked at after the last row, or taken back
     added_count = models.PositiveIntegerField(default=0)
     updated_count = models.PositiveIntegerField(default=0)
     duplicate_count = models.PositiveIntegerField(default=0)
@@ -126,3 +128,26 @@ class ProofRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.place} of upload {self.job_id}"
+
+
+class ImportBefore(models.Model):
+    """A person whom the organization had already, as they were before one upload; kept while it can be undone."""
+
+    job = models.ForeignKey(ImportJob, models.CASCADE, related_name="before")
+    contact = models.ForeignKey(Contact, models.CASCADE, related_name="+")
+    first_name = models.CharField(max_length=120)
+    last_name = models.CharField(max_length=120)
+    country = models.CharField(max_length=2)
+    fields = models.JSONField()
+    updated_at = models.DateTimeField()
+    touched_at = models.DateTimeField()  # when the upload last wrote them; later changes are not ours to undo
+    # Of the row that counts so far; the same person further down the file must outrank it.
+    row_consent_at = models.DateTimeField(null=True)
+    row_confirmed_at = models.DateTimeField(null=True)
+    membership = models.JSONField(null=True)  # the row of compliance_listmembership; null: was not on the list
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["job", "contact"], name="import_before_once")]
+
+    def __str__(self) -> str:
+        return f"{self.contact_id} before {self.job_id}"

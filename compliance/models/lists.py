@@ -66,7 +66,8 @@ class Contact(models.Model):
     """A person of one organization. `address` is mailed, `address_key` compared, `address_hash` joins suppression."""
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    organization = models.ForeignKey(Organization, models.CASCADE, related_name="contacts")
+    # The unique constraint begins with it, so no index of its own; the same with a membership's list.
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="contacts", db_index=False)
     address = models.CharField(max_length=254)
     address_key = models.CharField(max_length=254)
     address_hash = models.BinaryField(max_length=32)
@@ -94,7 +95,7 @@ class Contact(models.Model):
 class ListMembership(models.Model):
     """One person on one list, with what permits mailing it."""
 
-    contact_list = models.ForeignKey(ContactList, models.CASCADE, related_name="memberships")
+    contact_list = models.ForeignKey(ContactList, models.CASCADE, related_name="memberships", db_index=False)
     contact = models.ForeignKey(Contact, models.CASCADE, related_name="memberships")
     basis = models.CharField(max_length=24, choices=ConsentBasis.choices, blank=True)  # blank: not mailable
     consent_at = models.DateTimeField(null=True, blank=True)
@@ -105,7 +106,9 @@ class ListMembership(models.Model):
     attestation = models.ForeignKey(
         "compliance.Attestation", models.DO_NOTHING, null=True, db_constraint=False, related_name="memberships"
     )
-    import_job = models.ForeignKey("compliance.ImportJob", models.SET_NULL, null=True, related_name="memberships")
+    import_job = models.ForeignKey(
+        "compliance.ImportJob", models.SET_NULL, null=True, related_name="memberships", db_index=False
+    )
     # The upload that put them on the list; `import_job` is the one whose permission counts now.
     first_import = models.ForeignKey("compliance.ImportJob", models.SET_NULL, null=True, related_name="+")
     added_at = models.DateTimeField(auto_now_add=True)
@@ -114,6 +117,7 @@ class ListMembership(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["contact_list", "contact"], name="membership_once_per_list")
         ]
+        indexes: ClassVar = [models.Index(fields=["import_job", "id"], name="membership_by_import")]
 
     def __str__(self) -> str:
         return f"{self.contact_id} on {self.contact_list_id}"

@@ -152,12 +152,20 @@ def test_second_worker_on_a_piece_writes_nothing(larkfield, alice):
     assert late.added_count == 4
 
 
-def test_a_turn_ends_and_asks_for_another(larkfield, alice):
+def test_a_turn_ends_and_asks_for_another_where_somebody_waits(larkfield, alice):
     job = signed(larkfield, alice.user, csv_of(people(5)))
+    signed(larkfield, alice.user, csv_of(people(2, start=50)))
     assert run.run(job, piece=2, seconds=0) is False
     job.refresh_from_db()
     assert (job.rows_read, job.state) == (2, ImportState.READING)
     assert run.run(job) is True
+    job.refresh_from_db()
+    assert (job.added_count, job.state) == (5, ImportState.DONE)
+
+
+def test_a_turn_goes_on_while_nobody_waits(larkfield, alice):
+    job = signed(larkfield, alice.user, csv_of(people(5)))
+    assert run.run(job, piece=2, seconds=0) is True
     job.refresh_from_db()
     assert (job.added_count, job.state) == (5, ImportState.DONE)
 

@@ -12,12 +12,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
-from compliance import answers, attestations, lists, policy
+from compliance import answers, attestations, lists, policy, tasks
 from compliance.errors import ImportRefusedError
 from compliance.imports import export, fixes, lifecycle, undo, words
 from compliance.imports.holds import only_asks
 from compliance.models import Attestation, ImportJob, ImportRow, ImportState, Suppression
 from compliance.provenance import proof
+from compliance.views import poke
 from compliance.views.lists import reason_rows
 
 ROWS = 25
@@ -38,7 +39,7 @@ _SKIPPED = {
 def import_detail(request: PortalRequest, uid: UUID) -> HttpResponse:
     """Show what became of an upload."""
     job = get_object_for(request, ImportJob, uid)
-    if job.state in (*lifecycle.OPEN, ImportState.QUEUED, ImportState.READING):
+    if job.state in (*lifecycle.OPEN, *lifecycle.BUSY):
         return redirect("upload_result", job.uid)
     may = has_right(request.membership, Right.LISTS)
     context = {
@@ -155,13 +156,16 @@ def _settle(request: PortalRequest, job: ImportJob, row: ImportRow) -> None:
 @portal_view(Right.LISTS)
 @require_POST
 def import_undo(request: PortalRequest, uid: UUID) -> HttpResponse:
-    """Take a whole upload back."""
+    """Take a whole upload back, or stop one that is being read and take back what it did."""
     job = get_object_for(request, ImportJob, uid)
     try:
-        if undo.undo(job, actor=request.user):
-            messages.success(request, "The upload is taken back. Its people are off the list.")
+        undo.undo(job, actor=request.user)
     except ImportRefusedError as error:
         messages.error(request, str(error))
+    if job.state == ImportState.CANCELLED:
+        messages.success(request, "The upload is taken back. Everybody is as they were before it.")
+    elif job.state == ImportState.UNDOING:
+        poke(tasks.run_import, job.pk)
     return redirect("import_detail", job.uid)
 
 

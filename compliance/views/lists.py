@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -28,7 +29,8 @@ PAGE = 50
 def all_lists(request: PortalRequest) -> HttpResponse:
     """Show the lists with how many of their people can be mailed, and uploads that were begun."""
     rows = list(lists.open_lists(request.org)[:200])
-    counts = lists.reason_counts(rows)
+    counted = lists.recent_reason_counts(request.org, rows)
+    counts = counted.counts
     for row in rows:
         row.people = sum(counts[row.pk].values())  # type: ignore[attr-defined]
         row.mailable = counts[row.pk].get("", 0)  # type: ignore[attr-defined]
@@ -36,6 +38,7 @@ def all_lists(request: PortalRequest) -> HttpResponse:
     context = {
         "lists": rows,
         "begun": begun.order_by("-created_at")[:5],
+        "counted_at": datetime.fromtimestamp(counted.at, UTC) if counted.at < clock.now().timestamp() - 5 else None,
         "may_change": has_right(request.membership, Right.LISTS),
     }
     return render(request, "compliance/lists.html", context)

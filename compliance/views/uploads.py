@@ -19,7 +19,7 @@ from compliance import answers, attestations, policy, tasks
 from compliance.attestations import Signer
 from compliance.errors import FileRefusedError, SignatureRefusedError
 from compliance.forms import ConsentForm, UploadForm
-from compliance.imports import abandoned, columns, dates, files, holds, lifecycle, reading, receive, scan
+from compliance.imports import abandoned, columns, dates, files, holds, lifecycle, reading, receive, scan, undo
 from compliance.imports.columns import Plan
 from compliance.models import ImportJob, ImportState
 from compliance.views import poke
@@ -324,14 +324,14 @@ def upload_result(request: PortalRequest, uid: UUID) -> HttpResponse:
     job = get_object_for(request, ImportJob, uid)
     if job.state in lifecycle.OPEN:
         return redirect("upload_check", job.uid)
-    if job.state not in (ImportState.QUEUED, ImportState.READING):
+    if job.state not in lifecycle.BUSY:
         if request.headers.get("HX-Request"):
             response = HttpResponse(status=204)
             response["HX-Redirect"] = reverse("import_detail", args=[job.uid])
             return response
         return redirect("import_detail", job.uid)
     part = "compliance/_progress.html" if request.headers.get("HX-Request") else "compliance/upload_progress.html"
-    return render(request, part, {"job": job})
+    return render(request, part, {"job": job, "may_undo": undo.may_undo(job)})
 
 
 @portal_view(Right.LISTS)

@@ -27,6 +27,7 @@ usage: python3 -m sendserver.local COMMAND
   postfix-pair  a campaign through two real Postfix instances; root    (PEOPLE=n, RATE=n, AWAY=seconds)
   proof    show with real lanes: messages as asked, fair turns, prompt stops, two hosts  (--only dump|fair|stop|groups)
   bench    measure how fast the lanes send; --full for all of it (docs/benchmarks.md)
+  bench-import  measure how fast lists are read (ROWS=n; --rounds n, --crowd n)
   manage   run a management command in the environment of the portal
 """
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -174,6 +175,17 @@ def bench(settings: Config, arguments: list[str]) -> int:
     return benching.run(settings, arguments, _call)
 
 
+def bench_import(settings: Config, arguments: list[str]) -> int:
+    """Measure how fast lists are read; 1 when a bound was missed. ROWS comes from the environment."""
+    config.prepare_var(settings)
+    enter_environment(settings, "bench-import", arguments)
+    from sendserver.local import benching
+
+    rows = settings.environ.get("ROWS", "")
+    given = ["--rows", rows] if rows.isdigit() else []
+    return benching.run(settings, [*given, *arguments], _call, module="campaigns.bench.imports")
+
+
 def proof(settings: Config, arguments: list[str]) -> int:
     """Show what the engine must show, one JSON line a point; 1 when something is not as it must be."""
     config.prepare_var(settings)
@@ -242,5 +254,6 @@ COMMANDS: dict[str, Callable[[Config, list[str]], int]] = {
     "torture": torture,
     "postfix-pair": postfix_pair,
     "bench": bench,
+    "bench-import": bench_import,
     "proof": proof,
 }

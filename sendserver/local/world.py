@@ -141,6 +141,7 @@ class World:
         )
         others = (
             self._worker("work", "work,inbound", "-c", "2", patience=WORKER_PATIENCE),
+            self.python("imports", "-m", "sendserver.importer", patience=WORKER_PATIENCE),
             self.python("inbound", "manage.py", "inbound_door"),
             self.python("beat", *CELERY, "beat", "-l", "INFO", "-s", str(self._schedule()), "--pidfile="),
         )

@@ -68,6 +68,10 @@ FILES = {
         from sendserver.celery import app
         app.Worker(pool_cls="solo", queues=[sys.argv[1]], without_gossip=True, without_mingle=True).start()
         """,
+    "sendserver/importer.py": """
+        from sendserver.celery import app
+        app.Worker(pool_cls="solo", queues=["imports"], without_gossip=True, without_mingle=True).start()
+        """,
     "sendserver/local/dns.py": """
         import os, socket, threading
         numbers = [int(one.split(":")[1]) for one in os.environ["DNS_SERVERS"].split(",")]

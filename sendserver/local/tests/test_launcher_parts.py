@@ -180,7 +180,7 @@ def test_no_local_process_runs_beside_real_relays(tmp_path: Path) -> None:
 
     names = [spec.name for spec in world.World(given, {}, world.LocalPorts(1, (2, 3), (4, 5))).portal().specs]
 
-    assert names == ["web", "relay-1", "relay-2", "work", "inbound", "beat"]
+    assert names == ["web", "relay-1", "relay-2", "work", "imports", "inbound", "beat"]
 
 
 # --- bootstrap

@@ -1,0 +1,102 @@
+"""The rounds of `make bench-import`, and the figures made of them."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from accounts.models import User
+from campaigns.bench.errors import BenchError
+from campaigns.bench.imports import ground, sample, visitor
+from campaigns.bench.imports.ground import Timed
+from campaigns.bench.musts import Figure
+from campaigns.bench.world import Customer
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Round:
+    """One import and the raw COPY of its rows: seconds a table."""
+
+    timed: Timed
+    raw: dict[str, float]
+    p95: float  # milliseconds of a page meanwhile
+
+    @property
+    def copying(self) -> float:
+        """Return the seconds of raw COPY into every table that an import fills."""
+        return sum(self.raw.values())
+
+
+@dataclass
+class Arena:
+    """A customer with its list on disk."""
+
+    customer: Customer
+    owner: User
+    path: Path
+    rows: int
+    kept: int
+    folder: Path
+    say: Say
+
+
+def measure(options: argparse.Namespace, folder: Path, say: Say) -> list[Figure]:
+    """Return the figures; raises BenchError when an import does not end with the people it must end with."""
+    path = folder / "people.csv"
+    kept = sample.write(path, options.rows)
+    made, owner = ground.customer()
+    ground.suppress(made, options.rows)
+    arena = Arena(made, owner, path, options.rows, kept, folder, say)
+    done = [_round(arena, number) for number in range(1, options.rounds + 1)]
+    found = figures(done)
+    return [*found, _crowded(arena, options, done)] if options.crowd else found
+
+
+def _crowded(arena: Arena, options: argparse.Namespace, alone: list[Round]) -> Figure:
+    """Return how fast the same list is read beside a long do-not-mail list, to before; rates against raw COPY.
+
+    Both against the raw COPY of their own round, since the machine may be another one minutes later.
+    """
+    arena.say(f"Putting {options.crowd:,} strangers on the do-not-mail list ...")
+    ground.crowd(options.crowd)
+    beside = [_round(arena, number) for number in range(1, options.rounds + 1)]
+    before = statistics.median(one.copying / one.timed.reading for one in alone)
+    return Figure("import_crowd_vs_none", tuple(one.copying / one.timed.reading / before for one in beside))
+
+
+def _round(arena: Arena, number: int) -> Round:
+    ground.empty()
+    with visitor.visiting(arena.owner, arena.folder) as seen:
+        timed = ground.import_once(arena.customer, arena.owner, arena.path, arena.folder)
+    if timed.kept != arena.kept:
+        raise BenchError(f"{timed.kept:,} people were added, not {arena.kept:,}.")
+    files = ground.export(arena.folder)
+    ground.empty()
+    raw = {table: ground.raw_copy(table, path) for table, path in files.items()}
+    done = Round(timed, raw, seen.p95)
+    arena.say(
+        f"Round {number}: counted in {timed.counting:.1f} s, read in {timed.reading:.1f} s "
+        f"({arena.rows / timed.reading:,.0f} rows/s), raw COPY of {timed.kept:,} people in "
+        f"{' + '.join(f'{seconds:.1f}' for seconds in raw.values())} s; {timed.rss:.0f} MiB; a page {seen.p95:.0f} ms"
+    )
+    return done
+
+
+def figures(done: list[Round]) -> list[Figure]:
+    """Return the figures of some rounds; speeds are rows of the file a second for us, people a second for COPY."""
+    people = [(one.timed.kept / one.timed.reading) / (one.timed.kept / one.raw[ground.TABLES[0]]) for one in done]
+    both = [one.copying / one.timed.reading for one in done]
+    counted = [one.copying / (one.timed.reading + one.timed.counting) for one in done]
+    return [
+        Figure("import_vs_copy", tuple(both)),
+        Figure("import_vs_copy_of_contacts_alone", tuple(people)),
+        Figure("import_and_count_vs_copy", tuple(counted)),
+        Figure("import_rss_mib", tuple(one.timed.rss for one in done)),
+        Figure("import_still_s", tuple(one.timed.gap for one in done)),
+        Figure("import_page_p95_ms", tuple(one.p95 for one in done)),
+    ]
