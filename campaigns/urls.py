@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}/report/", report.report, name="campaign_report"),
     path(f"{_ONE}/copy/", index.copy, name="campaign_copy"),
     path("portal/people/<uuid:uid>/erase/", people.contact_erase, name="contact_erase"),
+    path("portal/people/<uuid:uid>/proof/", people.contact_proof, name="contact_proof"),
     # For people who got a mail: no account, the token is the permission.
     path("u/", unsubscribe.lost_link, name="lost_link"),
     path("u/<slug:token>/", unsubscribe.unsubscribe, name="unsubscribe"),

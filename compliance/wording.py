@@ -68,3 +68,9 @@ ATT_EN_1_0: Final = Wording(
     closing="A false statement is a breach of contract and may be unlawful.",
 )
 CURRENT: Final = ATT_EN_1_0
+VERSIONS: Final[dict[str, Wording]] = {one.version: one for one in (ATT_EN_1_0,)}
+
+
+def version(name: str) -> Wording | None:
+    """Return a version of the statement that was ever in use, None for an unknown name."""
+    return VERSIONS.get(name)

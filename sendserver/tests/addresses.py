@@ -73,6 +73,7 @@ ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
     "contact_detail": _uid("contact"),
     "contact_remove": _uid("contact"),
     "contact_erase": _uid("contact"),
+    "contact_proof": _uid("contact"),
     **{
         name: _uid("done")
         for name in ("import_detail", "import_rows", "import_rows_csv", "import_statement", "import_undo")
