@@ -10,14 +10,14 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
 
 from accounts import audit, personal
 from accounts.ledger import append_chained
 from accounts.models import BusinessProfile, Organization, User
-from compliance import answers, policy
+from compliance import answers, policy, roots
 from compliance.consent import months_before
 from compliance.errors import SignatureRefusedError
 from compliance.imports import holds, lifecycle
@@ -25,6 +25,8 @@ from compliance.imports.scan import counts_of
 from compliance.models import Attestation, AttestationPerson, ContactList, ImportJob, ImportState
 from compliance.wording import CURRENT, Filled
 from sendserver.lib import chain, clock
+from sendserver.lib.addresses import suppression_key_id
+from sendserver.lib.clientip import prefix
 
 CHANGED: Final = "Something changed since you opened this page. Read it again, then submit."
 
@@ -131,7 +133,7 @@ def _record(job: ImportJob, signer: Signer) -> Attestation:
     person = {
         "signer_name": job.answers["signer_name"][:120],
         "signer_role": signer.role[:120],
-        "ip": signer.ip[:45],
+        "ip": prefix(signer.ip)[:45],  # the whole address stands in the web server's log, for its days
         "user_agent": signer.user_agent[:300],
         "statement": text,
     }
@@ -152,11 +154,20 @@ def _record(job: ImportJob, signer: Signer) -> Attestation:
             "file_sha256": bytes(job.file_sha256),
             "row_count": job.row_count,
             "signed_at": clock.now(),
+            **_rows(job),
             "person_commitment": personal.commitment(salt, person),
         },
     )
     AttestationPerson.objects.create(attestation_uid=record.uid, salt=salt, **person)
     return record
+
+
+def _rows(job: ImportJob) -> dict[str, Any]:
+    """Return what binds a record to the addresses of its file."""
+    root = counts_of(job).rows_root
+    if not root:
+        return {}
+    return {"rows_root": bytes.fromhex(root), "rows_key": suppression_key_id(), "rows_taken": roots.count(job)}
 
 
 def matches(record: Attestation, side: AttestationPerson) -> bool:

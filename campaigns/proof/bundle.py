@@ -41,7 +41,8 @@ class Bundle:
     @property
     def is_sound(self) -> bool:
         """Tell whether every record fits its place and a signed head."""
-        return not any(one.fault for one in self.proven)
+        ways = [message.inclusion for message in self.messages if message.inclusion]
+        return not any(one.fault for one in self.proven) and all(way.holds for way in ways)
 
 
 def of_delivery(delivery: Delivery) -> Bundle:
@@ -92,6 +93,7 @@ def context(bundle: Bundle) -> dict[str, Any]:
 def write(bundle: Bundle, out: IO[bytes]) -> None:
     """Write the zip: page, records, their places, signed heads, keys, and how to check them."""
     files = {"proof.html": page(bundle).encode(), **_record_files(bundle.proven)}
+    files |= _inclusion_files(bundle.messages)
     files["check.sh"] = render_to_string(_SCRIPT).encode()
     files["README.txt"] = render_to_string("campaigns/proof/readme.txt", context(bundle)).encode()
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items()))
@@ -99,6 +101,21 @@ def write(bundle: Bundle, out: IO[bytes]) -> None:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, content in sorted(files.items()):
             packed.writestr(zipfile.ZipInfo(name, STAMP), content, zipfile.ZIP_DEFLATED)
+
+
+def _inclusion_files(messages: Iterable[Message]) -> dict[str, bytes]:
+    """Return, for each message, the block of hashes that holds its address and the way from there to the root."""
+    files: dict[str, bytes] = {}
+    for message in messages:
+        if message.inclusion is None:
+            continue
+        base = f"addresses/{message.delivery.pk}"
+        files[f"{base}.block"] = message.inclusion.block
+        files[f"{base}.hash"] = bytes(message.delivery.address_hash)
+        lines = [f"{side} {beside}\n" for side, beside in message.inclusion.path]
+        files[f"{base}.path"] = "".join(lines).encode()
+        files[f"{base}.root"] = f"{message.inclusion.root}\n".encode()
+    return files
 
 
 def _record_files(proven: Iterable[Proven]) -> dict[str, bytes]:

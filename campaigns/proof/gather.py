@@ -31,6 +31,7 @@ from compliance.models import (
     Suppression,
     Verdict,
 )
+from compliance.roots import Inclusion, inclusion
 from compliance.suppression import live
 from sendserver.lib.addresses import Address, parse, suppression_hashes
 from sendserver.lib.tokens import Purpose, open_token
@@ -60,6 +61,7 @@ class Message:
     delivery: Delivery
     membership: ListMembership | None
     attestation: Attestation | None
+    inclusion: Inclusion | None  # that the address was in the signed file
     signer: AttestationPerson | None
     upload: ImportJob | None
     verdict: Verdict | None
@@ -143,11 +145,13 @@ def message_of(delivery: Delivery) -> Message:
     rows = ListMembership.objects.select_related("contact_list", "attestation", "import_job")
     membership = rows.filter(pk=delivery.membership_id).first() if delivery.membership_id else None
     attestation = membership.attestation if membership else None
+    attestation, inclusion = _statement(delivery, attestation)
     outcomes = list(Outcome.objects.filter(delivery_id=delivery.pk).order_by("pk"))
     return Message(
         delivery=delivery,
         membership=membership,
         attestation=attestation,
+        inclusion=inclusion,
         signer=attestations.person_of(attestation) if attestation else None,
         upload=ImportJob.objects.filter(uid=attestation.import_uid).first() if attestation else None,
         verdict=_verdict(delivery),
@@ -156,6 +160,27 @@ def message_of(delivery: Delivery) -> Message:
         headers=_headers(delivery, outcomes),
         audit=_audit(delivery, attestation),
     )
+
+
+def _statement(delivery: Delivery, attestation: Attestation | None) -> tuple[Attestation | None, Inclusion | None]:
+    """Return the statement behind a message and the proof that the address was in its file.
+
+    Without a membership (left, erased) it is the newest statement of the campaign's lists, signed before the plan was
+    made, whose file held the address.
+    """
+    hashes = [bytes(delivery.address_hash)]
+    if attestation is not None:
+        return attestation, inclusion(attestation, hashes)
+    snapshot, planned = delivery.campaign.snapshot, delivery.campaign.planned_at
+    if snapshot is None or planned is None:
+        return None, None
+    lists = snapshot.content.get("lists", [])
+    rows = Attestation.objects.for_org(delivery.organization).filter(list_uid__in=lists, signed_at__lt=planned)
+    for row in rows.order_by("-pk"):
+        found = inclusion(row, hashes)
+        if found is not None:
+            return row, found
+    return None, None
 
 
 def _verdict(delivery: Delivery) -> Verdict | None:

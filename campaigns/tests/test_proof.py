@@ -85,7 +85,7 @@ def test_anybody_can_check_it(sent: Delivery, tmp_path: Path) -> None:
     assert (code, said.splitlines()[-1]) == (0, "All records are the ones that were signed.")
     tables = {one.entry.table_name for one in found.proven}
     assert tables == {"compliance_attestation", "compliance_verdict", "accounts_auditentry"}
-    assert said.count("ok ") == len(found.proven) >= 4
+    assert said.count("ok ") == len(found.proven) + 1 >= 5  # each record, and the address in the file
 
 
 def test_the_page_says_everything(sent: Delivery) -> None:
@@ -149,6 +149,16 @@ def test_a_forged_record_is_found_out(sent: Delivery, tmp_path: Path, kind: str)
     assert "FAILED" in said
 
 
+def test_another_address_is_not_in_the_signed_file(sent: Delivery, tmp_path: Path) -> None:
+    folder = unpacked(bundle.of_delivery(sent), tmp_path / "proof")
+    (hashed,) = (folder / "addresses").glob("*.hash")
+    hashed.write_bytes(b"\x05" * 32)
+    sums = [line for line in (folder / "SHA256SUMS").read_text().splitlines() if not line.endswith(".hash")]
+    (folder / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+    code, said = check(folder)
+    assert (code, said.splitlines()[-1][:7]) == (1, "FAILED:")
+
+
 @pytest.mark.parametrize("what", ["chain", "heads", "keys"])
 def test_a_chain_that_leads_nowhere_is_found_out(sent: Delivery, tmp_path: Path, what: str) -> None:
     folder = unpacked(bundle.of_delivery(sent), tmp_path / "proof")
@@ -205,6 +215,8 @@ def test_what_was_erased_stays_provable_without_the_person(sent: Delivery, tmp_p
     assert address not in page
     assert "May be sent" in page
     assert "Asked us to stop" in page
+    assert "ATT-EN-1.0" in page
+    assert "yes, proven by the signed root" in page
     assert check(unpacked(found, tmp_path / "proof"))[0] == 0
 
 

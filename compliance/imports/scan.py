@@ -15,7 +15,7 @@ from typing import Final
 
 from django.db import connection
 
-from compliance import policy
+from compliance import policy, roots
 from compliance.consent import months_before
 from compliance.countries import STRICT
 from compliance.errors import FileRefusedError
@@ -57,6 +57,7 @@ class Counts:
     same_date: int = 0  # rows that share the commonest sign-up instant
     first_date: str = ""
     last_date: str = ""
+    rows_root: str = ""  # over the keyed hashes of all good addresses, compliance.roots
 
     @property
     def rejected(self) -> int:
@@ -96,6 +97,7 @@ def scan(job: ImportJob) -> Counts | None:
     try:
         with staging.table("import_scan", "line bigint, key text, hash bytea"):
             _read(job, plan, counts)
+            counts.rows_root = roots.collect(job)
             _ask(job, counts)
     except FileRefusedError as error:
         fail(job, error)

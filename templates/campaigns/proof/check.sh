@@ -29,4 +29,19 @@ for said in records/*.said; do
   grep -qs "^sendserver ledger $end $last " heads/"$end".*.text || fail "$name leads to no signed head"
   echo "ok $name, signed at $end"
 done
+for root in addresses/*.root; do
+  [ -e "$root" ] || continue
+  base=${root%.root}; way=$(hash < "$base.block")
+  while read -r side beside; do
+    case $side in
+      L) way=$(printf '%s' "$beside $way" | hash) ;;
+      R) way=$(printf '%s' "$way $beside" | hash) ;;
+    esac
+  done < "$base.path"
+  [ "$way" = "$(cat "$root")" ] || fail "the block of message ${base##*/} leads to another root"
+  grep -qs "\"rows_root\":\"$way\"" records/*compliance_attestation.json || fail "root of message ${base##*/} is in no statement"
+  block=$(od -An -v -tx1 -w32 "$base.block" | tr -d ' ') || fail "od"
+  echo "$block" | grep -qx "$(od -An -v -tx1 -w32 "$base.hash" | tr -d ' ')" || fail "the address of message ${base##*/} is not in the file"
+  echo "ok address of message ${base##*/}, in the signed file"
+done
 echo "All records are the ones that were signed."
