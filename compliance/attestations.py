@@ -23,7 +23,7 @@ from compliance.errors import SignatureRefusedError
 from compliance.imports import holds, lifecycle
 from compliance.imports.scan import counts_of
 from compliance.models import Attestation, AttestationPerson, ContactList, ImportJob, ImportState
-from compliance.wording import CURRENT, Filled
+from compliance.wording import Filled, Wording, current
 from sendserver.lib import chain, clock
 from sendserver.lib.addresses import suppression_key_id
 from sendserver.lib.clientip import prefix
@@ -49,9 +49,14 @@ def legal_name(organization: Organization) -> str:
     return profile.legal_name if profile else organization.name
 
 
+def wording_for(job: ImportJob) -> Wording:
+    """Return the version of the statement that is signed now, in the language that was chosen."""
+    return current(job.answers.get("details", {}).get("language", "en"))
+
+
 def statement(job: ImportJob, role: str) -> Filled:
     """Return the statement for an upload as it is shown and signed."""
-    return CURRENT.filled(
+    return wording_for(job).filled(
         {
             "name": job.answers.get("signer_name", ""),
             "role": role.lower(),
@@ -98,7 +103,7 @@ def submit(job: ImportJob, signer: Signer, *, shown: str | None = None) -> Attes
             actor=signer.user,
             organization=job.organization,
             subject=f"list:{job.contact_list.uid}",
-            detail={"attestation": str(record.uid), "import": str(job.uid), "wording": CURRENT.version},
+            detail={"attestation": str(record.uid), "import": str(job.uid), "wording": wording_for(job).version},
         )
     return record
 
@@ -144,7 +149,7 @@ def _record(job: ImportJob, signer: Signer) -> Attestation:
             "organization": job.organization,
             "list_uid": job.contact_list.uid,
             "import_uid": job.uid,
-            "wording_version": CURRENT.version,
+            "wording_version": wording_for(job).version,
             "text_sha256": hashlib.sha256(text.encode()).digest(),
             "answers": {**signed, "declared_country": job.declared_country, "columns": job.columns},
             "legal_name": legal_name(job.organization)[:160],

@@ -95,7 +95,7 @@ class ConsentForm(forms.Form):
     source = forms.ChoiceField(
         label="Where do the addresses come from?",
         widget=forms.RadioSelect,
-        help_text="Pick one. If the file mixes sources, split it: we keep one consent record per upload.",
+        help_text="Pick one. If the file mixes sources, split it, or mark the others by a column and add them below.",
         choices=[
             *((code, f"{source.label} | {source.hint}") for code, source in answers.SOURCES.items()),
             (

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from compliance import countries
@@ -32,6 +33,11 @@ class Claim:
     country: str = ""
     source: str = ""
     last_contact_at: datetime | None = None
+    more: Mapping[str, Claim] = field(default_factory=dict)  # word of the source column, case-folded -> its own claim
+
+    def of(self, word: str) -> Claim:
+        """Return the claim for a row with that word in its source column."""
+        return self.more.get(word.casefold(), self) if self.more else self
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ _CUSTOMER_BASIS = {"CA": ConsentBasis.CASL_EBR_PURCHASE, "US": ConsentBasis.US_C
 def judge(row: Row, plan: Plan, claim: Claim, now: datetime) -> Taken | Refused:
     """Return what becomes of one row."""
     cells = [_clean(cell) for cell in row.cells]
+    claim = claim.of(_cell(cells, plan, "source"))
     text = _cell(cells, plan, "email")
     if row.problem:
         return Refused(row.line, text or cells[0], row.problem, "", cells)

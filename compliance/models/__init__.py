@@ -6,6 +6,7 @@ from compliance.models.consent import (
     AttestationPerson,
     ConsentEvent,
     ConsentEventPerson,
+    EvidenceFile,
     Verdict,
 )
 from compliance.models.imports import ImportJob, ImportRow, ImportState
@@ -21,6 +22,7 @@ __all__ = [
     "ConsentEventPerson",
     "Contact",
     "ContactList",
+    "EvidenceFile",
     "ImportJob",
     "ImportRow",
     "ImportState",

@@ -46,6 +46,25 @@ class Attestation(models.Model):
         return f"{self.wording_version} for list {self.list_uid}"
 
 
+class EvidenceFile(models.Model):
+    """A file that a sender added to an upload; its bytes lie sealed under their fingerprint (compliance.evidence)."""
+
+    organization = models.ForeignKey(Organization, models.DO_NOTHING, db_constraint=False, related_name="+")
+    import_uid = models.UUIDField()
+    sha256 = models.BinaryField(max_length=32)
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=4)  # png, jpeg, pdf, text
+    size = models.PositiveIntegerField()
+    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    added_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["import_uid", "sha256"], name="evidence_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class AddressBlock(models.Model):
     """Sorted keyed hashes of an uploaded file's addresses, one behind the other; compliance.roots says how."""
 

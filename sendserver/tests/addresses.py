@@ -60,6 +60,7 @@ ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
         for name in (
             "upload_columns",
             "upload_consent",
+            "upload_sources",
             "upload_check",
             "upload_seen",
             "upload_cancel",
@@ -71,6 +72,7 @@ ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
         for name in ("list_detail", "list_close", "contact_add")
     },
     "contact_detail": _uid("contact"),
+    "import_evidence": lambda world: {"uid": world.mapped.uid, "pk": 1},
     "contact_remove": _uid("contact"),
     "contact_erase": _uid("contact"),
     "contact_proof": _uid("contact"),
