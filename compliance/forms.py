@@ -166,6 +166,12 @@ class ConsentForm(forms.Form):
         """Return the eight questions as bound fields."""
         return [self[f"prohibited_{code}"] for code in answers.PROHIBITED]
 
+    @property
+    def soft_open(self) -> bool:
+        """Tell whether the conditions for customers are shown at once: they matter, or one is wrong."""
+        given = self.data if self.is_bound else self.initial
+        return given.get("source") == "customers" or any(self[f"soft_{code}"].errors for code in answers.SOFT)
+
     def soft(self) -> list[Any]:
         """Return the four conditions for customers as bound fields."""
         return [self[f"soft_{code}"] for code in answers.SOFT]

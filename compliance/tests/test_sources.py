@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from pytest_django import Settings as SettingsWrapper
 
-from accounts.models import Organization
+from accounts.models import AuditEntry, Organization
 from compliance import answers, attestations, evidence, policy, wording
 from compliance.attestations import Signer
 from compliance.errors import FileRefusedError, SignatureRefusedError
@@ -201,3 +201,18 @@ def test_the_signers_network_is_kept_shortened(larkfield: Organization, alice: P
     person = attestations.person_of(record)
     assert person is not None
     assert person.ip == "192.0.2.0/24"
+
+
+def test_staff_see_sources_and_open_evidence_on_record(
+    job: ImportJob, alice: Persona, moderator: Persona, eve: Persona
+) -> None:
+    post(alice, job, "source", **FAIR)
+    row = evidence.add(job, [PNG], name="form.png", actor=alice.user)
+    page = moderator.client.get(reverse("admin:compliance_importjob_change", args=[job.pk])).content.decode()
+    assert "Rows marked “Fair”" in page
+    url = reverse("admin:compliance_importjob_evidence", args=[job.pk, row.pk])
+    assert url in page
+    answer = moderator.client.get(url)
+    assert (answer.content, answer["Content-Type"]) == (PNG, "application/octet-stream")
+    assert AuditEntry.objects.get(action="evidence.opened").actor_uid == moderator.user.uid
+    assert eve.client.get(url).status_code == 302

@@ -91,7 +91,4 @@ def import_evidence(request: PortalRequest, uid: UUID, pk: int) -> HttpResponse:
     """Give one evidence file back, as a download that no browser opens by itself."""
     job = get_object_for(request, ImportJob, uid)
     row = get_object_or_404(EvidenceFile, pk=pk, import_uid=job.uid, organization=request.org)
-    response = HttpResponse(evidence.read(row), content_type="application/octet-stream")
-    response["Content-Disposition"] = f'attachment; filename="evidence-{row.pk}.{row.kind}"'
-    response["Cache-Control"] = "no-store"
-    return response
+    return evidence.as_download(row)

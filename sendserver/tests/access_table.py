@@ -164,6 +164,7 @@ app_list                              200 200  200 200
 accounts_verification_decide          405 405  404 404
 accounts_verification_letter          405 405  404 404
 compliance_importjob_decide           405 405  200 200
+compliance_importjob_evidence         404 404  405 405
 campaigns_campaign_answer             405 405  422 422
 campaigns_campaign_message            404 404  405 405
 abuse_appeal_decide                   405 405  404 404

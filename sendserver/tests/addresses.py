@@ -114,6 +114,7 @@ STAFF_ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
         for act in ("claim", "release", "note", "decide", "letters", "second", "message")
     },
     "admin:compliance_importjob_decide": lambda world: {"pk": world.done.pk},
+    "admin:compliance_importjob_evidence": lambda world: {"pk": world.done.pk, "file": 1},
     "admin:abuse_appeal_decide": lambda world: {"pk": 1},
     "admin:staff_relay_pause": lambda world: {"key": "relay-1"},
     "admin:staff_relay_drain": lambda world: {"key": "relay-1"},
