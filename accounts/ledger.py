@@ -83,12 +83,21 @@ def chained_models() -> Iterator[type[models.Model]]:
             yield model
 
 
-def entry_line(entry: Any) -> str:
-    """Return the line whose SHA-256 is an entry's hash; the database writes the same one (lib.appendonly)."""
+def said_line(entry: Any) -> str:
+    """Return what an entry says, as a line: table, key, organization, record's hash, organization's entry before."""
     organization = "-" if entry.organization_id is None else entry.organization_id
-    parts = (entry.position, entry.table_name, entry.record_id, organization)
-    hashes = (entry.record_hash, entry.previous_hash, entry.organization_previous)
-    return " ".join([*map(str, parts), *(bytes(one).hex() for one in hashes)])
+    hashes = (bytes(one).hex() for one in (entry.record_hash, entry.organization_previous))
+    return " ".join([entry.table_name, str(entry.record_id), str(organization), *hashes])
+
+
+def entry_line(entry: Any) -> str:
+    """Return the line whose SHA-256 is an entry's hash: place, hash of what it says, hash of the entry before.
+
+    It tells nothing of the record, so the chain between two records of one organization can be shown to it. The
+    database writes the same lines (sendserver.lib.appendonly).
+    """
+    said = hashlib.sha256(said_line(entry).encode()).hexdigest()
+    return f"{entry.position} {said} {bytes(entry.previous_hash).hex()}"
 
 
 def entry_hash(entry: Any) -> bytes:

@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}/people/<uuid:contact>/", recipients.person, name="campaign_person"),
     path(f"{_ONE}/copy/", index.copy, name="campaign_copy"),
     path("portal/people/<uuid:uid>/erase/", people.contact_erase, name="contact_erase"),
+    path("portal/people/<uuid:uid>/proof/", people.contact_proof, name="contact_proof"),
     # For people who got a mail: no account, the token is the permission.
     path("u/", unsubscribe.lost_link, name="lost_link"),
     path("u/<slug:token>/", unsubscribe.unsubscribe, name="unsubscribe"),

@@ -12,15 +12,16 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts import audit
 from compliance import answers, attestations, countries, lists
 from compliance.errors import ImportRefusedError
+from compliance.evidence import as_download as evidence_response
 from compliance.imports import fixes
 from compliance.imports.scan import counts_of
 from compliance.imports.staff import decide_held
-from compliance.models import Attestation, Contact, ImportJob, ImportState, Suppression
+from compliance.models import Attestation, Contact, EvidenceFile, ImportJob, ImportState, Suppression
 from compliance.provenance import proof
 from sendserver.lib.addresses import masked
 from sendserver.lib.cells import waiting_first
@@ -64,7 +65,27 @@ class ImportJobAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         """Add the post of the decide panel."""
         decide = self.admin_site.admin_view(require_POST(self.decide))
-        return [path("<int:pk>/decide/", decide, name="compliance_importjob_decide"), *super().get_urls()]
+        file = self.admin_site.admin_view(require_safe(self.evidence))
+        return [
+            path("<int:pk>/decide/", decide, name="compliance_importjob_decide"),
+            path("<int:pk>/evidence/<int:file>/", file, name="compliance_importjob_evidence"),
+            *super().get_urls(),
+        ]
+
+    def evidence(self, request: HttpRequest, pk: int, file: int) -> HttpResponse:
+        """Give one evidence file as a download; written down."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        job = get_object_or_404(self.get_queryset(request), pk=pk)
+        row = get_object_or_404(EvidenceFile, pk=file, import_uid=job.uid)
+        audit.record(
+            "evidence.opened",
+            actor=request.user,  # type: ignore[arg-type]
+            organization=job.organization,
+            subject=f"import:{job.uid}",
+            detail={"sha256": bytes(row.sha256).hex()},
+        )
+        return evidence_response(row)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -93,6 +114,9 @@ class ImportJobAdmin(ReadOnlyAdmin):
             "groups": fixes.by_reason(job),
             "said_no": [(Suppression.Reason(reason).label, n) for reason, n in job.suppressed_reasons.items()],
             "record": record,
+            "blocks": [{**one, "label": answers.short_source(one)} for one in answers.more_of(job.answers)],
+            "details": job.answers.get("details", {}),
+            "files": EvidenceFile.objects.filter(import_uid=job.uid).order_by("pk"),
             "person": attestations.person_of(record) if record else None,
             "sample": _sample(job),
             "proof": [(masked(row.contact.address), row.answer) for row in proof.sample(job)] if job.proof_at else [],

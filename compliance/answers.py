@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
-from compliance import countries
+from compliance import countries, policy
+from compliance.errors import ImportRefusedError
+from compliance.imports.columns import plan_of
 from compliance.imports.rows import CUSTOMERS, Claim
 from compliance.models import ImportJob
 from compliance.models.lists import ConsentBasis
@@ -89,15 +91,34 @@ STATEMENTS: Final[dict[str, str]] = {
 
 def claim_of(job: ImportJob) -> Claim:
     """Return what the sender says of the whole file."""
-    source = SOURCES.get(job.answers.get("source", ""))
-    mailed = _day(job.answers.get("last_mailed", ""))
+    main = _claim(job, job.answers)
+    return replace(main, more={one["value"].casefold(): _claim(job, one) for one in more_of(job.answers)})
+
+
+def _claim(job: ImportJob, block: dict[str, Any]) -> Claim:
+    source = SOURCES.get(block.get("source", ""))
     return Claim(
         basis=source.basis if source else "",
-        earliest=_day(f"{job.answers['earliest']}-01") if job.answers.get("earliest") else None,
+        earliest=_day(f"{block['earliest']}-01") if block.get("earliest") else None,
         country=job.declared_country,
-        source=source_line(job.answers),
-        last_contact_at=mailed,
+        source=source_line(block),
+        last_contact_at=_day(job.answers.get("last_mailed", "")),
     )
+
+
+def more_of(answers: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the further sources of a file, each with the word of the source column that marks its rows."""
+    return list(answers.get("more", []))
+
+
+def add_source(answers: dict[str, Any], block: dict[str, Any]) -> None:
+    """Add a further source; ImportRefusedError when its word is taken or there are too many."""
+    kept = more_of(answers)
+    if block["value"].casefold() in {one["value"].casefold() for one in kept}:
+        raise ImportRefusedError(f"Rows marked “{block['value']}” belong to a source already.")
+    if len(kept) >= policy.SOURCES_MAX:
+        raise ImportRefusedError(f"Up to {policy.SOURCES_MAX} further sources can be told apart.")
+    answers["more"] = [*kept, {name: str(value) for name, value in block.items()}]
 
 
 def short_source(answers: dict[str, Any]) -> str:
@@ -147,6 +168,8 @@ def missing(job: ImportJob) -> list[str]:
         found.append("Say where the addresses come from")
     if prohibited_yes(kept):
         found.append("Answer all eight questions about sources")
+    if more_of(kept) and plan_of(job).index("source") is None:
+        found.append("Choose the column with the source, or remove the further sources")
     if soft_gaps(kept):
         found.append("Customers without a yes: all four conditions must be true")
     if set(kept.get("statements", [])) != set(STATEMENTS):

@@ -10,21 +10,23 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
 
 from accounts import audit, personal
 from accounts.ledger import append_chained
 from accounts.models import BusinessProfile, Organization, User
-from compliance import answers, policy
+from compliance import answers, policy, roots
 from compliance.consent import months_before
 from compliance.errors import SignatureRefusedError
 from compliance.imports import holds, lifecycle
 from compliance.imports.scan import counts_of
 from compliance.models import Attestation, AttestationPerson, ContactList, ImportJob, ImportState
-from compliance.wording import CURRENT, Filled
+from compliance.wording import Filled, Wording, current
 from sendserver.lib import chain, clock
+from sendserver.lib.addresses import suppression_key_id
+from sendserver.lib.clientip import prefix
 
 CHANGED: Final = "Something changed since you opened this page. Read it again, then submit."
 
@@ -47,9 +49,14 @@ def legal_name(organization: Organization) -> str:
     return profile.legal_name if profile else organization.name
 
 
+def wording_for(job: ImportJob) -> Wording:
+    """Return the version of the statement that is signed now, in the language that was chosen."""
+    return current(job.answers.get("details", {}).get("language", "en"))
+
+
 def statement(job: ImportJob, role: str) -> Filled:
     """Return the statement for an upload as it is shown and signed."""
-    return CURRENT.filled(
+    return wording_for(job).filled(
         {
             "name": job.answers.get("signer_name", ""),
             "role": role.lower(),
@@ -96,7 +103,7 @@ def submit(job: ImportJob, signer: Signer, *, shown: str | None = None) -> Attes
             actor=signer.user,
             organization=job.organization,
             subject=f"list:{job.contact_list.uid}",
-            detail={"attestation": str(record.uid), "import": str(job.uid), "wording": CURRENT.version},
+            detail={"attestation": str(record.uid), "import": str(job.uid), "wording": wording_for(job).version},
         )
     return record
 
@@ -131,7 +138,7 @@ def _record(job: ImportJob, signer: Signer) -> Attestation:
     person = {
         "signer_name": job.answers["signer_name"][:120],
         "signer_role": signer.role[:120],
-        "ip": signer.ip[:45],
+        "ip": prefix(signer.ip)[:45],  # the whole address stands in the web server's log, for its days
         "user_agent": signer.user_agent[:300],
         "statement": text,
     }
@@ -142,7 +149,7 @@ def _record(job: ImportJob, signer: Signer) -> Attestation:
             "organization": job.organization,
             "list_uid": job.contact_list.uid,
             "import_uid": job.uid,
-            "wording_version": CURRENT.version,
+            "wording_version": wording_for(job).version,
             "text_sha256": hashlib.sha256(text.encode()).digest(),
             "answers": {**signed, "declared_country": job.declared_country, "columns": job.columns},
             "legal_name": legal_name(job.organization)[:160],
@@ -152,11 +159,20 @@ def _record(job: ImportJob, signer: Signer) -> Attestation:
             "file_sha256": bytes(job.file_sha256),
             "row_count": job.row_count,
             "signed_at": clock.now(),
+            **_rows(job),
             "person_commitment": personal.commitment(salt, person),
         },
     )
     AttestationPerson.objects.create(attestation_uid=record.uid, salt=salt, **person)
     return record
+
+
+def _rows(job: ImportJob) -> dict[str, Any]:
+    """Return what binds a record to the addresses of its file."""
+    root = counts_of(job).rows_root
+    if not root:
+        return {}
+    return {"rows_root": bytes.fromhex(root), "rows_key": suppression_key_id(), "rows_taken": roots.count(job)}
 
 
 def matches(record: Attestation, side: AttestationPerson) -> bool:

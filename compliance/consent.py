@@ -16,7 +16,7 @@ from django.conf import settings
 
 from accounts.domain_names import FREEMAIL
 from compliance import policy
-from compliance.countries import EEA, STRICT
+from compliance.countries import STRICT
 from compliance.models.lists import EXPRESS_BASES, ConsentBasis, ListMembership
 from compliance.registers import register_sql, state_of
 
@@ -25,7 +25,8 @@ NEEDS_CONFIRMATION: Final = (ConsentBasis.EXPRESS_DOI, ConsentBasis.EXPRESS_SOI,
 EXPRESS: Final = EXPRESS_BASES
 # Where a basis exists at all. "" (unknown) never fits: implied consent is proven for a country or not at all.
 BASIS_COUNTRIES: Final[dict[str, frozenset[str]]] = {
-    ConsentBasis.SOFT_OPTIN_EU: EEA | {"GB"},
+    # Where the law was read (rules 1.11); elsewhere in Europe only after counsel has entered the country.
+    ConsentBasis.SOFT_OPTIN_EU: frozenset({"DE", "AT", "FR", "IT", "GB"}),
     ConsentBasis.SOFT_OPTIN_UK_CHARITY: frozenset({"GB"}),
     ConsentBasis.CASL_EBR_PURCHASE: frozenset({"CA"}),
     ConsentBasis.CASL_EBR_CONTRACT: frozenset({"CA"}),

@@ -95,7 +95,7 @@ class ConsentForm(forms.Form):
     source = forms.ChoiceField(
         label="Where do the addresses come from?",
         widget=forms.RadioSelect,
-        help_text="Pick one. If the file mixes sources, split it: we keep one consent record per upload.",
+        help_text="Pick one. If the file mixes sources, split it, or mark the others by a column and add them below.",
         choices=[
             *((code, f"{source.label} | {source.hint}") for code, source in answers.SOURCES.items()),
             (
@@ -165,6 +165,12 @@ class ConsentForm(forms.Form):
     def prohibited(self) -> list[Any]:
         """Return the eight questions as bound fields."""
         return [self[f"prohibited_{code}"] for code in answers.PROHIBITED]
+
+    @property
+    def soft_open(self) -> bool:
+        """Tell whether the conditions for customers are shown at once: they matter, or one is wrong."""
+        given = self.data if self.is_bound else self.initial
+        return given.get("source") == "customers" or any(self[f"soft_{code}"].errors for code in answers.SOFT)
 
     def soft(self) -> list[Any]:
         """Return the four conditions for customers as bound fields."""

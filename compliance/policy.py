@@ -217,6 +217,9 @@ UPLOAD_PROBLEMS_KEPT: Final = N(
 IMPORT_UNDO_D: Final = N(
     "IMPORT_UNDO_D", 14, "days", "UPLOAD-LIMITS", "An upload can be taken back, before any mail, for"
 )
+EVIDENCE_FILES: Final = N("EVIDENCE_FILES", 5, "files", "UPLOAD-LIMITS", "Evidence files beside an upload, at most")
+EVIDENCE_MB: Final = N("EVIDENCE_MB", 5, "MB", "UPLOAD-LIMITS", "One evidence file, at most")
+SOURCES_MAX: Final = N("SOURCES_MAX", 10, "sources", "UPLOAD-LIMITS", "Further sources of one file, at most")
 LIST_CHECK_H: Final = N("LIST_CHECK_H", 4, "working hours", "SRC-SIZE-JUMP", "Our staff usually looks at a list within")
 
 # --- Where a list comes from (compliance.provenance; points: decision 0030)

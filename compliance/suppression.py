@@ -18,7 +18,7 @@ from accounts import audit
 from accounts.models import Organization, User
 from compliance import policy
 from compliance.errors import LiftRefusedError
-from compliance.models import Suppression
+from compliance.models import ConsentEvent, ConsentEventPerson, Suppression
 from sendserver.lib import clock
 from sendserver.lib.addresses import AddressKey, suppression_hashes, suppression_key_id
 
@@ -142,6 +142,41 @@ def lift(suppression: Suppression, *, reason: str, actor: User | None) -> bool:
     if not reason.strip():
         raise LiftRefusedError("Lifting an entry needs a reason.")
     return _lift(suppression, reason, actor)
+
+
+def lift_by_optin(confirmed: ConsentEvent) -> int:
+    """Take off the sender's entries that a person's newer double opt-in outweighs; return how many acts.
+
+    Newer means that both steps, asking and confirming, came after the entry, and that the person took both. What our
+    staff entered stays, and so does what the person said to every sender (rules UNSUB-NO-RESURRECT, section 4).
+    """
+    request = ConsentEvent.objects.filter(
+        uid__in=[confirmed.request_uid] if confirmed.request_uid else [], organization_id=confirmed.organization_id
+    ).first()
+    if request is None or not _is_double_optin(request, confirmed):
+        raise LiftRefusedError("Only a sign-up that the person asked for and confirmed lifts an entry.")
+    rows = Suppression.objects.filter(
+        organization_id=confirmed.organization_id,
+        address_hash__in=_every_hash(confirmed),
+        lifted_at=None,
+        created_at__lt=request.at,
+    ).exclude(reason=Suppression.Reason.STAFF)
+    acts = {row.act: row for row in rows}
+    return sum(_lift(row, "A newer sign-up, confirmed by link", None) for row in acts.values())
+
+
+def _every_hash(step: ConsentEvent) -> list[bytes]:
+    """Return the hashes of a step's address under every key, as far as its personal part is still there."""
+    part = ConsentEventPerson.objects.filter(pk=step.uid).first()
+    return suppression_hashes(AddressKey(part.address.lower())) if part else [bytes(step.address_hash)]
+
+
+def _is_double_optin(request: ConsentEvent, confirmed: ConsentEvent) -> bool:
+    """Tell whether two steps are a person's own, of one address, in the right order."""
+    kinds = (request.kind, confirmed.kind) == (ConsentEvent.Kind.REQUESTED, ConsentEvent.Kind.CONFIRMED)
+    same = bytes(request.address_hash) == bytes(confirmed.address_hash)
+    own = request.actor_uid is None and confirmed.actor_uid is None
+    return kinds and same and own and request.at < confirmed.at <= clock.now()
 
 
 @transaction.atomic

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from compliance.views import do_not_mail, imports, lists, people, proof, uploads
+from compliance.views import do_not_mail, imports, lists, people, proof, sources, uploads
 
 urlpatterns: list[URLPattern] = [
     path("portal/lists/", lists.all_lists, name="lists"),
@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern] = [
     path("portal/lists/upload/file/", uploads.upload_file, name="upload_file"),
     path("portal/lists/upload/columns/<uuid:uid>/", uploads.upload_columns, name="upload_columns"),
     path("portal/lists/upload/consent/<uuid:uid>/", uploads.upload_consent, name="upload_consent"),
+    path("portal/lists/upload/sources/<uuid:uid>/", sources.upload_sources, name="upload_sources"),
     path("portal/lists/upload/check/<uuid:uid>/", uploads.upload_check, name="upload_check"),
     path("portal/lists/upload/seen/<uuid:uid>/", uploads.upload_seen, name="upload_seen"),
     path("portal/lists/upload/cancel/<uuid:uid>/", uploads.upload_cancel, name="upload_cancel"),
@@ -24,6 +25,7 @@ urlpatterns: list[URLPattern] = [
     path("portal/imports/<uuid:uid>/rows/", imports.import_rows, name="import_rows"),
     path("portal/imports/<uuid:uid>/undo/", imports.import_undo, name="import_undo"),
     path("portal/imports/<uuid:uid>/rows.csv", imports.import_rows_csv, name="import_rows_csv"),
+    path("portal/imports/<uuid:uid>/evidence/<int:pk>/", sources.import_evidence, name="import_evidence"),
     path("portal/imports/<uuid:uid>/statement/", imports.import_statement, name="import_statement"),
     path("portal/imports/<uuid:uid>/rows/<int:line>/", imports.import_row, name="import_row"),
     path("portal/do-not-mail/", do_not_mail.do_not_mail, name="do_not_mail"),

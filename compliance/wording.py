@@ -67,4 +67,37 @@ ATT_EN_1_0: Final = Wording(
     ),
     closing="A false statement is a breach of contract and may be unlawful.",
 )
+ATT_DE_1_0: Final = Wording(
+    version="ATT-DE-1.0",
+    language="de",
+    opening="Ich bin {name}, {role} von {legal_name}, und darf diese Erklärung für das Unternehmen abgeben.",
+    clauses=(
+        "Alle Personen auf der Liste {list_name} ({rows} Adressen, Fingerabdruck {fingerprint}) haben uns ihre Adresse "
+        "selbst gegeben.",
+        "Für jede Person haben wir die oben beschriebene Erlaubnis mit Datum und Herkunft und können sie auf Anfrage "
+        "binnen {days} Werktagen vorlegen.",
+        "Die Liste wurde weder ganz noch teilweise gekauft, gemietet, getauscht, aus dem Netz gesammelt, erraten oder "
+        "von anderen übernommen.",
+        "Ich habe alle entfernt, die uns auf irgendeinem Weg gesagt haben, dass wir aufhören sollen.",
+        "Wir senden nur, was den Personen angekündigt wurde.",
+        "Ich verstehe, dass sich Empfänger beschweren können, dass das Portal Nachweise verlangen, unseren Versand "
+        "anhalten oder beenden und diese Erklärung als Beweis aufbewahren darf.",
+        "Trifft etwas davon nicht mehr zu, entferne ich die betroffenen Adressen sofort.",
+    ),
+    closing="Eine falsche Erklärung ist ein Vertragsbruch und kann rechtswidrig sein.",
+)
+# Every version that was ever signed; one is added, none is changed: a test holds their fingerprints.
+VERSIONS: Final[dict[str, Wording]] = {one.version: one for one in (ATT_EN_1_0, ATT_DE_1_0)}
+_CURRENT: Final[dict[str, Wording]] = {"en": ATT_EN_1_0, "de": ATT_DE_1_0}
+LANGUAGES: Final = [("en", "English"), ("de", "Deutsch")]
 CURRENT: Final = ATT_EN_1_0
+
+
+def current(language: str) -> Wording:
+    """Return the version that is signed now in a language; English where there is none."""
+    return _CURRENT.get(language, CURRENT)
+
+
+def version(name: str) -> Wording | None:
+    """Return a version of the statement that was ever in use, None for an unknown name."""
+    return VERSIONS.get(name)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connections, transaction
+from django.urls import reverse
 
 from accounts.models import Organization
-from campaigns import planning
+from campaigns import left_out, planning
 from campaigns.models import Brake, Campaign, CampaignState, Chunk, Delivery
-from campaigns.tests.lanes import crowd, frozen, states, tallies
+from campaigns.tests.lanes import crowd, frozen, run_both, states, tallies, two_relays
 from campaigns.tests.world import add_person, attest, make_world
 from compliance.models import ContactList, ListMembership
 from compliance.suppression import suppress
 from sendserver.lib import clock
 from sendserver.lib.addresses import AddressKey
+from sendserver.testing.personas import Persona
 
 
 @pytest.mark.django_db
@@ -188,3 +192,30 @@ def test_a_stopped_campaign_is_not_planned(larkfield: Organization) -> None:
     with transaction.atomic():
         assert planning.plan(campaign).is_new is False
     assert not Delivery.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_everybody_left_out_is_counted_by_reason_after_the_send(
+    larkfield: Organization, alice: Persona, settings: Any, tmp_path: Path
+) -> None:
+    """At planning and in the second of sending, in words, on the report and in its file."""
+    Organization.objects.filter(pk=larkfield.pk).update(daily_allowance=1000)
+    world = make_world(larkfield, 4)
+    add_person(world, "nobody@reader.example", basis="")
+    suppress(AddressKey("person0@reader.example"), organization=larkfield, reason="unsubscribe", source="page")
+    campaign = frozen(world)
+    planning.plan(campaign)
+    assert {one.code: (one.planned, one.sending) for one in left_out.by_reason(campaign)} == {
+        "no_basis": (1, 0),
+        "suppressed": (1, 0),
+    }
+    suppress(AddressKey("person1@reader.example"), organization=larkfield, reason="complaint", source="arf")
+    ListMembership.objects.filter(contact__address="person2@reader.example").update(attestation=None)
+    with two_relays(settings, tmp_path):
+        run_both()
+    found = {one.code: (one.planned, one.sending) for one in left_out.by_reason(campaign)}
+    assert found == {"suppressed": (1, 1), "no_attestation": (0, 1), "no_basis": (1, 0)}
+    page = alice.client.get(reverse("campaign_report", args=[campaign.uid])).content.decode()
+    assert "No statement for the list" in page
+    file = alice.client.get(reverse("campaign_report", args=[campaign.uid]), {"as": "csv"}).content.decode()
+    assert "left_out_at_sending,On the do-not-mail list,1" in file

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
-from campaigns import stats
+from campaigns import left_out, stats
 from campaigns.models import Campaign, CampaignState
 from compliance import policy
 from sendserver.lib import charts, words
@@ -82,6 +82,7 @@ def _figures(campaign: Campaign) -> dict[str, Any]:
             [charts.Bar(LABELS.get(name, name), count, fill="c6" if name in KEPT else "c4") for name, count in bounces],
             "Bounces by reason: " + ", ".join(f"{LABELS.get(name, name)} {count}" for name, count in bounces),
         ),
+        "left_out": left_out.by_reason(campaign),
         "receivers": stats.receivers(campaign) if stats.is_small(campaign) else [],
         "complaint_limit": f"{100 * policy.L_WARN:.2f}%",
         "lists": ", ".join(one.name for one in campaign.lists.all()),
@@ -117,6 +118,9 @@ def _file(campaign: Campaign, figures: dict[str, Any]) -> HttpResponse:
     writer.writerows([["total", name, count] for name, count in counts.items()])
     writer.writerows([["link", url if url.startswith("http") else f"'{url}", count] for url, count in figures["links"]])
     writer.writerows([["bounce", label, count] for label, count in figures["bounces"]])
+    for one in figures["left_out"]:
+        writer.writerow(["left_out_at_planning", one.words, one.planned])
+        writer.writerow(["left_out_at_sending", one.words, one.sending])
     writer.writerows([["receiver", one.name, one.sent] for one in figures["receivers"]])
     response = HttpResponse(out.getvalue(), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="report-{campaign.uid}.csv"'

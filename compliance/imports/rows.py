@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -39,6 +40,11 @@ class Claim:
     country: str = ""
     source: str = ""
     last_contact_at: datetime | None = None
+    more: Mapping[str, Claim] = field(default_factory=dict)  # word of the source column, case-folded -> its own claim
+
+    def of(self, word: str) -> Claim:
+        """Return the claim for a row with that word in its source column."""
+        return self.more.get(word.casefold(), self) if self.more else self
 
 
 class Taken(NamedTuple):
@@ -104,24 +110,28 @@ class Judge:
         text = raw[self._address].strip(BLANKS) if self._address < len(raw) else ""
         if row.problem:
             return self._refused(row, text or _clean(raw[0]), row.problem)
-        found = parse(text)
-        bad = found if isinstance(found, BadAddress) else refuse_address(found, self._claim.basis or "express_soi")
+        found, claim = parse(text), self._claim
+        if claim.more:
+            claim = claim.of(self._cell(raw, "source"))
+        bad = found if isinstance(found, BadAddress) else refuse_address(found, claim.basis or "express_soi")
         if bad is not None or isinstance(found, BadAddress):
             assert bad is not None
             return self._refused(row, text, bad.reason, bad.suggestion or suggest(text, bad.reason))
         for target in NAMES:
             if not (name := self._cell(raw, target)).isprintable() and TURNERS.intersection(name):
                 return self._refused(row, text, f"hidden_in_{target}", "".join(c for c in name if c not in TURNERS))
-        consent = self._dates(raw)
+        consent = self._dates(raw, claim)
         if isinstance(consent, Wrong):
             return self._refused(row, text, *consent)
-        return self._taken(row, found, *consent)
+        return self._taken(row, found, claim, *consent)
 
     def _refused(self, row: Row, value: str, reason: str, suggestion: str = "") -> Refused:
         return Refused(row.line, value, reason, suggestion, [_clean(cell) for cell in row.cells])
 
-    def _taken(self, row: Row, found: Address, consent_at: datetime | None, confirmed_at: datetime | None) -> Taken:
-        raw, claim, domain = row.cells, self._claim, found.domain
+    def _taken(
+        self, row: Row, found: Address, claim: Claim, consent_at: datetime | None, confirmed_at: datetime | None
+    ) -> Taken:
+        raw, domain = row.cells, found.domain
         country = countries.parse(self._cell(raw, "country"))
         assumed = countries.assumed(domain, claim.country)
         return Taken(
@@ -148,12 +158,12 @@ class Judge:
         found = ((name, _clean(raw[place])) for place, name in self._kept if place < len(raw))
         return json.dumps({name: _one_line(cell)[:CELL] for name, cell in found if cell}, ensure_ascii=False)
 
-    def _dates(self, raw: list[str]) -> tuple[datetime | None, datetime | None] | Wrong:
+    def _dates(self, raw: list[str], claim: Claim) -> tuple[datetime | None, datetime | None] | Wrong:
         """Return (consent, confirmation), or what is wrong with the cell.
 
         Without a date column every row counts as old as the oldest sign-up declared (rules section 2.6).
         """
-        consent_at, confirmed_at = self._claim.earliest, None
+        consent_at, confirmed_at = claim.earliest, None
         if "consent_at" in self._places:
             text = self._cell(raw, "consent_at")
             if not text:

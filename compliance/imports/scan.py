@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from django.db import connection
 
-from compliance import policy
+from compliance import policy, roots
 from compliance.consent import months_before
 from compliance.countries import STRICT
 from compliance.errors import FileRefusedError
@@ -65,6 +65,7 @@ class Counts:
     first_date: str = ""
     last_date: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)  # compliance.provenance.traits, as JSON
+    rows_root: str = ""  # over the keyed hashes of all good addresses, compliance.roots
 
     @property
     def rejected(self) -> int:
@@ -105,6 +106,7 @@ def scan(job: ImportJob) -> Counts | None:
         with staging.table("import_scan", "(line bigint, key text, hash bytea) PARTITION BY HASH (hash)"):
             _make_parts()
             _read(job, counts)
+            counts.rows_root = roots.collect(job)
             for number in range(PARTS):
                 _ask(job, f"import_scan_{number}", counts)
                 _keep(job, counts)

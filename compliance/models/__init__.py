@@ -1,18 +1,28 @@
 """Tables of compliance, one module a subject."""
 
-from compliance.models.consent import Attestation, AttestationPerson, ConsentEvent, ConsentEventPerson, Verdict
+from compliance.models.consent import (
+    AddressBlock,
+    Attestation,
+    AttestationPerson,
+    ConsentEvent,
+    ConsentEventPerson,
+    EvidenceFile,
+    Verdict,
+)
 from compliance.models.imports import ImportBefore, ImportJob, ImportRow, ImportState, ProofRow
 from compliance.models.lists import Contact, ContactList, ListMembership
 from compliance.models.registers import RegisterCheck, RegisterEntry, RegisterFile
 from compliance.models.suppression import Suppression, Trap
 
 __all__ = [
+    "AddressBlock",
     "Attestation",
     "AttestationPerson",
     "ConsentEvent",
     "ConsentEventPerson",
     "Contact",
     "ContactList",
+    "EvidenceFile",
     "ImportBefore",
     "ImportJob",
     "ImportRow",

@@ -31,13 +31,52 @@ class Attestation(models.Model):
     row_count = models.PositiveIntegerField()
     signed_at = models.DateTimeField()
     person_commitment = models.BinaryField(max_length=32)  # salted hash of the side row
+    # Later columns, empty in older records: the root over all addresses (compliance.roots), under which key they were
+    # hashed, how many they are, and the fingerprints of the evidence files.
+    rows_root = models.BinaryField(max_length=32, null=True)
+    rows_key = models.CharField(max_length=8, null=True)
+    rows_taken = models.PositiveIntegerField(null=True)
     previous_hash = models.BinaryField(max_length=32)
     record_hash = models.BinaryField(max_length=32, unique=True)
 
+    ledger_later: ClassVar = frozenset({"rows_root", "rows_key", "rows_taken"})
     objects = OrgQuerySet["Attestation"].as_manager()
 
     def __str__(self) -> str:
         return f"{self.wording_version} for list {self.list_uid}"
+
+
+class EvidenceFile(models.Model):
+    """A file that a sender added to an upload; its bytes lie sealed under their fingerprint (compliance.evidence)."""
+
+    organization = models.ForeignKey(Organization, models.DO_NOTHING, db_constraint=False, related_name="+")
+    import_uid = models.UUIDField()
+    sha256 = models.BinaryField(max_length=32)
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=4)  # png, jpeg, pdf, text
+    size = models.PositiveIntegerField()
+    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    added_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["import_uid", "sha256"], name="evidence_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AddressBlock(models.Model):
+    """Sorted keyed hashes of an uploaded file's addresses, one behind the other; compliance.roots says how."""
+
+    import_uid = models.UUIDField()
+    number = models.PositiveIntegerField()
+    hashes = models.BinaryField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["import_uid", "number"], name="address_block_once")]
+
+    def __str__(self) -> str:
+        return f"block {self.number} of {self.import_uid}"
 
 
 class AttestationPerson(models.Model):

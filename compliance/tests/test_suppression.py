@@ -8,9 +8,10 @@ import pytest
 from django.db import connection
 
 from accounts.models import AuditEntry
-from compliance import suppression
+from compliance import consent_events, suppression
+from compliance.consent_events import Kind, Step
 from compliance.errors import LiftRefusedError
-from compliance.models import Suppression
+from compliance.models import Contact, Suppression
 from sendserver.lib import clock
 from sendserver.lib.addresses import AddressKey, suppression_hash
 
@@ -176,3 +177,73 @@ def test_no_undo_beside_a_complaint(larkfield, reason):
     stop(larkfield, reason=reason, source="abuse_form")
     assert not suppression.undo_unsubscribe(larkfield, ADA)
     assert len(suppression.find(larkfield, ADA)) == 2
+
+
+def steps(world_contact, *, asked, confirmed, actor=None):
+    """Record a sign-up and its confirmation, each so many hours from now, and return the second step."""
+    first = consent_events.record(
+        world_contact, Step(Kind.REQUESTED, clock.now() + timedelta(hours=asked), actor=actor)
+    )
+    second = Step(Kind.CONFIRMED, clock.now() + timedelta(hours=confirmed), actor=actor, request_uid=first.uid)
+    return consent_events.record(world_contact, second)
+
+
+@pytest.fixture
+def ada(larkfield):
+    return Contact.objects.create(
+        organization=larkfield,
+        address=ADA,
+        address_key=ADA,
+        address_hash=suppression_hash(ADA),
+        domain="reader.example",
+    )
+
+
+@pytest.mark.parametrize("reason", ["unsubscribe", "complaint", "hard_bounce", "objection", "soft_bounce", "owner"])
+def test_a_newer_double_optin_of_the_person_lifts(larkfield, ada, reason):
+    row = stop(larkfield, reason=reason)
+    Suppression.objects.filter(pk=row.pk).update(created_at=clock.now() - timedelta(hours=9))
+    assert suppression.lift_by_optin(steps(ada, asked=-2, confirmed=-1)) == 1
+    assert not suppression.is_suppressed(larkfield, ADA)
+    entry = AuditEntry.objects.get(action="suppression.lifted")
+    assert (entry.actor_uid, entry.reason) == (None, "A newer sign-up, confirmed by link")
+    stop(larkfield, reason=reason)  # and a no after it wins again
+    assert suppression.is_suppressed(larkfield, ADA)
+
+
+@pytest.mark.parametrize(("asked", "confirmed"), [(-12, -10), (-12, -1), (-10, -8)])
+def test_a_sign_up_that_began_before_the_no_lifts_nothing(larkfield, ada, asked, confirmed):
+    row = stop(larkfield)
+    Suppression.objects.filter(pk=row.pk).update(created_at=clock.now() - timedelta(hours=9))
+    assert suppression.lift_by_optin(steps(ada, asked=asked, confirmed=confirmed)) == 0
+    assert suppression.is_suppressed(larkfield, ADA)
+
+
+def test_what_the_sender_recorded_is_no_double_optin(larkfield, ada, alice):
+    row = stop(larkfield)
+    Suppression.objects.filter(pk=row.pk).update(created_at=clock.now() - timedelta(hours=9))
+    with pytest.raises(LiftRefusedError):
+        suppression.lift_by_optin(steps(ada, asked=-2, confirmed=-1, actor=alice.user))
+    alone = consent_events.record(ada, Step(Kind.CONFIRMED, clock.now() - timedelta(hours=1)))
+    with pytest.raises(LiftRefusedError):
+        suppression.lift_by_optin(alone)
+    with pytest.raises(LiftRefusedError):
+        suppression.lift_by_optin(steps(ada, asked=-1, confirmed=-2))
+    assert suppression.is_suppressed(larkfield, ADA)
+
+
+def test_staffs_entry_another_senders_and_everybodys_stay(larkfield, hollin, ada):
+    stop(larkfield, reason="staff")
+    stop(hollin)
+    stop(None, reason="complaint")
+    Suppression.objects.update(created_at=clock.now() - timedelta(hours=9))
+    assert suppression.lift_by_optin(steps(ada, asked=-2, confirmed=-1)) == 0
+    assert Suppression.objects.filter(lifted_at=None).count() == 3
+
+
+def test_it_finds_entries_made_under_an_older_key(larkfield, ada, settings):
+    stop(larkfield)
+    Suppression.objects.update(created_at=clock.now() - timedelta(hours=9))
+    settings.SUPPRESSION_KEYS = {"k9": b"n" * 32, **settings.SUPPRESSION_KEYS}
+    assert suppression.lift_by_optin(steps(ada, asked=-2, confirmed=-1)) == 1
+    assert not suppression.is_suppressed(larkfield, ADA)

@@ -23,7 +23,6 @@ from compliance.imports import abandoned, columns, dates, files, holds, lifecycl
 from compliance.imports.columns import Plan
 from compliance.models import ImportJob, ImportState
 from compliance.views import poke
-from compliance.wording import CURRENT
 from sendserver.lib import tags
 from sendserver.lib.clientip import client_ip
 from sendserver.lib.uploads import found_no_room, was_too_large
@@ -194,7 +193,9 @@ def _keep(request: PortalRequest, job: ImportJob, form: ConsentForm, *, valid: b
     """Keep the answers, also of a draft; only a complete set can be signed."""
     country = form.cleaned_data.get("country", "") if hasattr(form, "cleaned_data") else ""
     target = ImportState.ANSWERED if valid else ImportState.MAPPED
-    lifecycle.move(job, target, actor=request.user, answers=form.kept(), declared_country=country)
+    beside = {name: job.answers[name] for name in ("more", "details", "evidence") if name in job.answers}
+    kept = {**form.kept(), **beside}
+    lifecycle.move(job, target, actor=request.user, answers=kept, declared_country=country)
 
 
 def _seen(job: ImportJob) -> list[tuple[str, str]]:
@@ -269,7 +270,7 @@ def _check_context(request: PortalRequest, job: ImportJob, factor: tuple[str, fl
         "answer_rows": _answer_rows(job, counts),
         "statement": attestations.statement(job, request.membership.get_role_display()),
         "shown": attestations.fingerprint(job, request.membership.get_role_display()),
-        "wording": CURRENT,
+        "wording": attestations.wording_for(job),
         "fingerprint": bytes(job.file_sha256).hex(),
         "factor": factor,
         "factor_name": {"totp": "authenticator app", "webauthn": "passkey"}.get(factor[0], "") if factor else "",
@@ -304,9 +305,13 @@ def _file_rows(job: ImportJob) -> list[tuple[str, str, str]]:
 def _answer_rows(job: ImportJob, counts: scan.Counts) -> list[tuple[str, str, str]]:
     kept = job.answers
     there = reverse("upload_consent", args=[job.uid])
+    beside = reverse("upload_sources", args=[job.uid])
+    more = [f"“{one['value']}”: {answers.short_source(one)}" for one in answers.more_of(kept)]
     confirmed = f"{counts.confirmed:,} of {counts.good:,} rows have a date" if counts.confirmed else "No"
     return [
         ("Source", answers.short_source(kept), there),
+        *([("Further sources", "; ".join(more), beside)] if more else []),
+        *([("Evidence", f"{len(kept['evidence'])} files", beside)] if kept.get("evidence") else []),
         ("Dates", answers.span(kept), there),
         ("Page", kept.get("page_url") or "None", there),
         ("Words they saw", f"“{kept.get('wording', '')}”", there),

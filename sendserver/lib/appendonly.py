@@ -56,8 +56,9 @@ BEGIN
   place := COALESCE(place, 0) + 1;
   before := COALESCE(before, decode(repeat('00', 32), 'hex'));
   own := COALESCE(own, decode(repeat('00', 32), 'hex'));
-  line := concat_ws(' ', place, kind, record, COALESCE(organization::text, '-'),
-                    encode(hash, 'hex'), encode(before, 'hex'), encode(own, 'hex'));
+  -- What the entry says is hashed by itself, so that a chain can be shown without what other organizations did.
+  line := concat_ws(' ', kind, record, COALESCE(organization::text, '-'), encode(hash, 'hex'), encode(own, 'hex'));
+  line := concat_ws(' ', place, encode(sha256(convert_to(line, 'UTF8')), 'hex'), encode(before, 'hex'));
   INSERT INTO accounts_ledgerentry
     (position, table_name, record_id, organization_id, record_hash, previous_hash, organization_previous, entry_hash)
   VALUES (place, kind, record, organization, hash, before, own, sha256(convert_to(line, 'UTF8')));

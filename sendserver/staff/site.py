@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, path
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from abuse.moderation import may_moderate
-from sendserver.staff import alarms, do_not_mail, nav, relays, start
+from sendserver.staff import alarms, do_not_mail, nav, proof, relays, start
 
 View = Callable[..., HttpResponse]
 
@@ -56,6 +56,7 @@ class StaffSite(AdminSite):
                 self._page(require_http_methods(["GET", "HEAD", "POST"])(do_not_mail.page)),
                 name="staff_do_not_mail",
             ),
+            path("proof/", self._page(require_http_methods(["GET", "HEAD", "POST"])(proof.page)), name="staff_proof"),
             path("do-not-mail/<int:pk>/lift/", self._act(do_not_mail.lift_entry), name="staff_do_not_mail_lift"),
         ]
         return own + super().get_urls()

@@ -71,6 +71,8 @@ list_new                             302 200 403 403 200 302 302  302 200 403 40
 upload_file                          302 200 403 403 200 302 302  302 200 403 403 200 302 302
 upload_columns                       302 200 403 403 404 302 302  302 200 403 403 404 302 302
 upload_consent                       302 200 403 403 404 302 302  302 200 403 403 404 302 302
+upload_sources                       302 200 403 403 404 302 302  302 200 403 403 404 302 302
+import_evidence                      302 404 403 403 404 302 302  302 405 403 403 405 302 302
 upload_check                         302 302 403 403 404 302 302  302 302 403 403 404 302 302
 upload_seen                          302 200 403 403 404 302 302  302 405 403 403 405 302 302
 upload_cancel                        302 405 403 403 405 302 302  302 302 403 403 404 302 302
@@ -90,6 +92,7 @@ import_row                           302 405 403 403 405 302 302  302 302 403 40
 do_not_mail                          302 200 200 200 200 302 302  302 200 200 200 200 302 302
 do_not_mail_export                   302 405 403 403 405 302 302  302 302 403 403 302 302 302
 contact_erase                        302 405 403 403 405 302 302  302 302 403 403 404 302 302
+contact_proof                        302 200 403 403 404 302 302  302 200 403 403 404 302 302
 campaigns                            302 200 200 200 200 302 302  405 405 405 405 405 405 405
 campaign_new                         302 200 200 403 200 302 302  302 200 200 403 200 302 302
 campaign_edit                        302 200 200 200 404 302 302  302 422 422 403 404 302 302
@@ -164,6 +167,7 @@ app_list                              200 200  200 200
 accounts_verification_decide          405 405  404 404
 accounts_verification_letter          405 405  404 404
 compliance_importjob_decide           405 405  200 200
+compliance_importjob_evidence         404 404  405 405
 campaigns_campaign_answer             405 405  422 422
 campaigns_campaign_message            404 404  405 405
 abuse_appeal_decide                   405 405  404 404
@@ -185,6 +189,7 @@ staff_aside_again                     405 405  404 404
 staff_alarm_acknowledge               405 405  404 404
 staff_brake_lift                      405 405  404 404
 staff_do_not_mail                     200 200  200 200
+staff_proof                           200 200  200 200
 staff_do_not_mail_lift                405 405  302 302
 """
 # Pages of one model: list, add, history, delete, change; each for moderator and administrator, GET and then POST.

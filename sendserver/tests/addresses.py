@@ -60,6 +60,7 @@ ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
         for name in (
             "upload_columns",
             "upload_consent",
+            "upload_sources",
             "upload_check",
             "upload_seen",
             "upload_cancel",
@@ -71,8 +72,10 @@ ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
         for name in ("list_detail", "list_close", "contact_add")
     },
     "contact_detail": _uid("contact"),
+    "import_evidence": lambda world: {"uid": world.mapped.uid, "pk": 1},
     "contact_remove": _uid("contact"),
     "contact_erase": _uid("contact"),
+    "contact_proof": _uid("contact"),
     **{
         name: _uid("done")
         for name in (
@@ -120,6 +123,7 @@ STAFF_ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
         for act in ("claim", "release", "note", "decide", "letters", "second", "message")
     },
     "admin:compliance_importjob_decide": lambda world: {"pk": world.done.pk},
+    "admin:compliance_importjob_evidence": lambda world: {"pk": world.done.pk, "file": 1},
     "admin:abuse_appeal_decide": lambda world: {"pk": 1},
     "admin:staff_relay_pause": lambda world: {"key": "relay-1"},
     "admin:staff_relay_drain": lambda world: {"key": "relay-1"},
