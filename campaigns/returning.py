@@ -15,11 +15,11 @@ from django.db import transaction
 from django.template.loader import render_to_string
 
 from accounts.models import Organization
-from campaigns.events import EventData, record_event
+from campaigns.events import EventData, record_event, who
 from campaigns.inbound.addresses import Links
 from campaigns.models import Delivery, EventKind, Outcome
 from compliance.models import Contact, ListMembership
-from compliance.suppression import is_suppressed, suppress, undo_unsubscribe
+from compliance.suppression import Who, is_suppressed, suppress, undo_unsubscribe
 from sendserver.lib import clock
 from sendserver.lib.addresses import Address, AddressKey, parse, suppression_hashes
 from sendserver.lib.tokens import Purpose, open_token
@@ -42,14 +42,16 @@ class Holder:
         return self.delivery.organization
 
     @property
-    def key(self) -> AddressKey:
-        """Return the normal form of the address."""
-        return AddressKey(self.delivery.address.lower())
+    def key(self) -> Who:
+        """Return the normal form of the address, or what is left of it."""
+        return who(self.delivery)
 
     @property
     def masked(self) -> str:
         """Return the address as a bystander may see it."""
         local, _, domain = self.delivery.address.rpartition("@")
+        if not domain:
+            return "your address"  # the message is so old that we keep its hash only
         return f"{local[:1]}••••@{domain}"
 
     @property

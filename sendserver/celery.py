@@ -29,6 +29,7 @@ app.conf.beat_schedule = {
     "process-inbound": {"task": "campaigns.process_inbound", "schedule": 20.0},
     "check-domains": {"task": "accounts.check_domains", "schedule": 300.0},
     "send-digests": {"task": "accounts.send_digests", "schedule": crontab(hour="6", minute="30")},
+    "retention": {"task": "pages.retention", "schedule": crontab(hour="3", minute="20")},
     "resume-imports": {"task": "compliance.resume_imports", "schedule": 30.0},
     "remember-lists": {"task": "compliance.remember_lists", "schedule": 60.0},
     "judge-reputation": {"task": "abuse.judge_reputation", "schedule": 60.0},

@@ -3,6 +3,7 @@
 from compliance.models.consent import Attestation, AttestationPerson, Verdict
 from compliance.models.imports import ImportJob, ImportRow, ImportState, ProofRow
 from compliance.models.lists import Contact, ContactList, ListMembership
+from compliance.models.retention import DeletedPart, RetentionRun
 from compliance.models.suppression import Suppression, Trap
 
 __all__ = [
@@ -10,11 +11,13 @@ __all__ = [
     "AttestationPerson",
     "Contact",
     "ContactList",
+    "DeletedPart",
     "ImportJob",
     "ImportRow",
     "ImportState",
     "ListMembership",
     "ProofRow",
+    "RetentionRun",
     "Suppression",
     "Trap",
     "Verdict",

@@ -40,6 +40,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Decisions", "scale", "admin:abuse_decision_changelist"),
             Entry("Relays", "server", "admin:staff_relays"),
             Entry("Do-not-mail", "no", "admin:staff_do_not_mail"),
+            Entry("Retention", "clock", "admin:staff_retention"),
             Entry("Audit log", "clock", "admin:accounts_auditentry_changelist"),
         ),
     ),

@@ -12,6 +12,7 @@ EVIDENCE = [
     "accounts_termsacceptance",
     "compliance_attestation",
     "compliance_verdict",
+    "compliance_deletedpart",
     "campaigns_snapshot",
     "campaigns_outcome",
     "campaigns_event",
