@@ -21,8 +21,8 @@ from campaigns.bounces import HARD, BounceClass
 from campaigns.models import Delivery, Event, EventKind
 from campaigns.sending.resolve import by_evidence
 from compliance import policy
-from compliance.models import Suppression
-from compliance.suppression import suppress
+from compliance.models import Contact, Suppression
+from compliance.suppression import Who, suppress
 from sendserver.lib.addresses import AddressKey
 
 Reason = Suppression.Reason
@@ -111,11 +111,20 @@ def _reason(data: EventData) -> str | None:
     return None
 
 
+def who(delivery: Delivery) -> Who:
+    """Return whose message it was: the address, the contact's once retention took it from here, else its hash.
+
+    Of an erased person the hash is left: they are on the do-not-mail list, and what they say now is written there too.
+    """
+    if delivery.address:
+        return AddressKey(delivery.address.lower())
+    contact = Contact.objects.filter(pk=delivery.contact_id, organization_id=delivery.organization_id).first()
+    return AddressKey(contact.address_key) if contact else bytes(delivery.address_hash)
+
+
 def _suppress(data: EventData, delivery: Delivery, reason: str, until: datetime | None = None) -> None:
-    if not delivery.address:
-        return  # erased, and on the do-not-mail list since then
     suppress(
-        AddressKey(delivery.address.lower()),
+        who(delivery),
         organization=Organization.objects.get(pk=delivery.organization_id),
         reason=reason,
         source=data.source,

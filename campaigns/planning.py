@@ -16,12 +16,13 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from accounts import audit
-from campaigns import approve, brakes, lifecycle
-from campaigns.models import Brake, Campaign, CampaignState
+from campaigns import approve, brakes, canary, lifecycle
+from campaigns.models import Brake, Campaign, CampaignState, Canary, Chunk
 from campaigns.sending.poke import poke_after_commit
 from campaigns.sending.relays import KEYS
 from compliance import registers
 from compliance.consent import mailable_sql
+from compliance.provenance.canary import Unproven, unproven
 from compliance.suppression import live_suppression_sql
 from sendserver.lib import clock
 from sendserver.lib.states import TransitionRefusedError
@@ -31,9 +32,9 @@ LATE_AFTER: Final = timedelta(hours=6)  # a start missed by more waits for a per
 _LOCK: Final = 7_316_304
 
 # One person on several lists is one delivery, by the membership that permits it best.
-_DELIVERIES: Final = """
+_AUDIENCE: Final = """
 WITH audience AS (
-  SELECT DISTINCT ON (c.id) c.id, c.address, c.address_hash, c.domain, m.id AS membership_id,
+  SELECT DISTINCT ON (c.id) c.id, c.address, m.import_job_id, c.address_hash, c.domain, m.id AS membership_id,
          c.fields || jsonb_build_object('first_name', c.first_name, 'last_name', c.last_name, 'email', c.address)
            AS merge,
          CASE WHEN {suppressed} THEN 'suppressed' ELSE {reason} END AS skip_reason
@@ -43,22 +44,36 @@ WITH audience AS (
   JOIN compliance_contact c ON c.id = m.contact_id AND c.organization_id = %(organization)s
   WHERE chosen.campaign_id = %(campaign)s
   ORDER BY c.id, ({reason} <> ''), m.consent_at DESC NULLS LAST, m.id
+), ordered AS (
+  SELECT audience.*, {wave} AS wave FROM audience{places}
 )
+"""
+_INSERT: Final = """
 INSERT INTO campaigns_delivery
   (campaign_id, organization_id, seq, contact_id, address, address_hash, domain, merge, membership_id, skip_reason)
 SELECT %(campaign)s, %(organization)s,
-       CASE WHEN skip_reason = '' THEN row_number() OVER (PARTITION BY skip_reason = '' ORDER BY id) END,
+       CASE WHEN skip_reason = '' THEN row_number() OVER (PARTITION BY skip_reason = '' ORDER BY wave, id) END,
        id, address, address_hash, domain, merge, membership_id, skip_reason
-FROM audience
+FROM ordered
 ON CONFLICT DO NOTHING
 """
+# Where a sample goes first (campaigns.canary): 0 is the sample, 1 whom it does not speak for, 2 the rest. Every n-th
+# of the people in question, in an order by domain that only we can compute: spread over domains, foreseen by nobody.
+_WAVE: Final = f"""CASE WHEN place IS NULL THEN 1
+  WHEN place * {canary.SIZE_SQL} / people > (place - 1) * {canary.SIZE_SQL} / people THEN 0 ELSE 2 END"""
+_PLACES: Final = """
+  LEFT JOIN (SELECT id AS sampled_id, count(*) OVER () AS people, row_number() OVER (
+               ORDER BY sha256(%(salt)s || convert_to(domain, 'UTF8')), sha256(%(salt)s || address_hash), id) AS place
+             FROM audience WHERE skip_reason = '' AND import_job_id = ANY(%(jobs)s)) AS places
+         ON sampled_id = audience.id"""
+_SAMPLED: Final = "SELECT count(*) FROM ordered WHERE wave <> 1"
 _CHUNKS: Final = """
 INSERT INTO campaigns_chunk
   (campaign_id, organization_id, first_seq, last_seq, relay, state, fence, lease_until, owner_host, owner_boot,
    owner_pid, owner_started, claims, reserved, deaths)
-SELECT %(campaign)s, %(organization)s, first, LEAST(first + %(size)s - 1, %(mailable)s),
-       (%(relays)s::text[])[1 + ((first - 1) / %(size)s) %% 2], 'ready', 0, NULL, '', '', NULL, '', 0, 0, 0
-FROM generate_series(1, %(mailable)s, %(size)s) AS first
+SELECT %(campaign)s, %(organization)s, first, LEAST(first + %(size)s - 1, %(last)s),
+       (%(relays)s::text[])[1 + ((first - %(first)s) / %(size)s) %% 2], %(state)s, 0, NULL, '', '', NULL, '', 0, 0, 0
+FROM generate_series(%(first)s, %(last)s, %(size)s) AS first
 """
 _COUNTS: Final = "SELECT skip_reason, count(*) FROM campaigns_delivery WHERE campaign_id = %s GROUP BY skip_reason"
 
@@ -89,10 +104,12 @@ def plan(campaign: Campaign) -> PlanResult:
 
 def _plan(campaign: Campaign) -> PlanResult:
     registers.check_new()
-    counts = _write_deliveries(campaign)
+    first = unproven(list(campaign.lists.all()))
+    sampled = _write_sampled(campaign, first) if first else _write_deliveries(campaign)
+    counts = _counts(campaign)
     mailable = counts.pop("", 0)
     result = PlanResult(mailable + sum(counts.values()), mailable, counts)
-    _write_chunks(campaign, mailable)
+    _write_chunks(campaign, mailable, canary.begin(campaign, first, sampled) if first else None)
     _write_tallies(campaign, result)
     now = clock.now()
     figures = {"planned_at": now, "planned_count": result.planned, "mailable_count": mailable}
@@ -108,11 +125,35 @@ def _plan(campaign: Campaign) -> PlanResult:
     return result
 
 
-def _write_deliveries(campaign: Campaign) -> dict[str, int]:
-    suppressed = live_suppression_sql("c.address_hash", "c.organization_id")
-    statement = _DELIVERIES.format(suppressed=suppressed, reason=mailable_sql("m", "c", "l"))
+def _write_deliveries(campaign: Campaign) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(statement, {"campaign": campaign.pk, "organization": campaign.organization_id})
+        cursor.execute(
+            _statement("0", "") + _INSERT, {"campaign": campaign.pk, "organization": campaign.organization_id}
+        )
+    return 0
+
+
+def _write_sampled(campaign: Campaign, first: Unproven) -> int:
+    """Write the deliveries with a sample in front; return for how many people that sample speaks, itself included."""
+    statement = f"{_statement(_WAVE, _PLACES)}, written AS ({_INSERT}) {_SAMPLED}"
+    values: dict[str, int | bytes | list[int]] = {
+        "campaign": campaign.pk,
+        "organization": campaign.organization_id,
+        "jobs": list(first.job_ids),
+        "salt": canary.salt(campaign),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return int(cursor.fetchone()[0])
+
+
+def _statement(wave: str, places: str) -> str:
+    suppressed = live_suppression_sql("c.address_hash", "c.organization_id")
+    return _AUDIENCE.format(suppressed=suppressed, reason=mailable_sql("m", "c", "l"), wave=wave, places=places)
+
+
+def _counts(campaign: Campaign) -> dict[str, int]:
+    with connection.cursor() as cursor:
         cursor.execute(_COUNTS, [campaign.pk])
         return dict(cursor.fetchall())
 
@@ -123,16 +164,24 @@ def chunk_size(mailable: int) -> int:
     return min(most, max(SMALLEST_CHUNK, (mailable + 1) // 2))
 
 
-def _write_chunks(campaign: Campaign, mailable: int) -> None:
-    values: dict[str, int | list[str]] = {
-        "campaign": campaign.pk,
-        "organization": campaign.organization_id,
-        "size": chunk_size(mailable),
-        "mailable": mailable,
-        "relays": list(KEYS),
-    }
+def _write_chunks(campaign: Campaign, mailable: int, first: Canary | None) -> None:
+    ranges = [(1, mailable, Chunk.State.READY)]
+    if first is not None:
+        rest = mailable - first.waits
+        ranges = [(1, first.size, Chunk.State.READY), (first.size + 1, rest, Chunk.State.READY)]
+        ranges.append((rest + 1, mailable, Chunk.State.LATER))
     with connection.cursor() as cursor:
-        cursor.execute(_CHUNKS, values)
+        for low, high, state in ranges:
+            values: dict[str, int | str | list[str]] = {
+                "campaign": campaign.pk,
+                "organization": campaign.organization_id,
+                "size": chunk_size(high - low + 1),
+                "first": low,
+                "last": high,
+                "state": str(state),
+                "relays": list(KEYS),
+            }
+            cursor.execute(_CHUNKS, values)
 
 
 def _write_tallies(campaign: Campaign, result: PlanResult) -> None:

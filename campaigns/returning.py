@@ -15,11 +15,11 @@ from django.db import transaction
 from django.template.loader import render_to_string
 
 from accounts.models import Organization
-from campaigns.events import EventData, record_event
+from campaigns.events import EventData, record_event, who
 from campaigns.inbound.addresses import Links
 from campaigns.models import Delivery, EventKind, Outcome
 from compliance.models import Contact, ListMembership
-from compliance.suppression import is_suppressed, suppress, undo_unsubscribe
+from compliance.suppression import Who, is_suppressed, suppress, undo_unsubscribe
 from sendserver.lib import clock
 from sendserver.lib.addresses import Address, AddressKey, parse, suppression_hashes
 from sendserver.lib.tokens import Purpose, open_token
@@ -42,27 +42,22 @@ class Holder:
         return self.delivery.organization
 
     @property
-    def key(self) -> AddressKey:
-        """Return the normal form of the address."""
-        return AddressKey(self.delivery.address.lower())
+    def key(self) -> Who:
+        """Return the normal form of the address, or what is left of it."""
+        return who(self.delivery)
 
     @property
     def masked(self) -> str:
-        """Return the address as a bystander may see it; after an erasure nobody knows it."""
-        if self.is_erased:
-            return "an erased address"
+        """Return the address as a bystander may see it."""
         local, _, domain = self.delivery.address.rpartition("@")
+        if not domain:
+            return "your address"  # erased, or the message is so old: we keep its hash only
         return f"{local[:1]}••••@{domain}"
 
     @property
     def is_stopped(self) -> bool:
         """Tell whether this sender may not mail the address."""
-        return self.is_erased or is_suppressed(self.organization, self.key)
-
-    @property
-    def is_erased(self) -> bool:
-        """Tell whether the person had everything erased; they are on the do-not-mail list since (campaigns.erasure)."""
-        return not self.delivery.address
+        return is_suppressed(self.organization, self.key)
 
 
 def holder_of(token: str) -> Holder | None:
@@ -80,10 +75,7 @@ def is_test_token(token: str) -> bool:
 
 
 def stop(holder: Holder, *, source: str, platform: bool = False) -> None:
-    """Unsubscribe from everything of this sender; with `platform` from every sender. In force when this returns.
-
-    Of an erased person nothing but the event is left to write: they were stopped when they were erased.
-    """
+    """Unsubscribe from everything of this sender; with `platform` from every sender. In force when this returns."""
     record_event(
         EventData(
             kind=EventKind.UNSUBSCRIBED,
@@ -99,7 +91,7 @@ def stop(holder: Holder, *, source: str, platform: bool = False) -> None:
 def take_back(holder: Holder) -> bool:
     """Undo a stop that was pressed on the page within ten minutes; tell whether it was."""
     with transaction.atomic():
-        if holder.is_erased or not undo_unsubscribe(holder.organization, holder.key, delivery_id=holder.delivery.pk):
+        if not undo_unsubscribe(holder.organization, holder.key, delivery_id=holder.delivery.pk):
             return False
         now = clock.now()
         record_event(
@@ -116,8 +108,6 @@ def take_back(holder: Holder) -> bool:
 
 def pause(holder: Holder, days: int) -> None:
     """Keep this sender away for some days; whoever stopped for good stays stopped."""
-    if holder.is_erased:
-        return
     suppress(
         holder.key,
         organization=holder.organization,

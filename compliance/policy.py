@@ -244,6 +244,13 @@ OVERLAP_SAMPLE: Final = N("OVERLAP_SAMPLE", 20_000, "rows", P, "Addresses of a l
 OVERLAP_NOISE: Final = N("OVERLAP_NOISE", 0.015, "share", P, "Bounds of that comparison are blurred by up to")
 DOMAINS_SAMPLE: Final = N("DOMAINS_SAMPLE", 400, "addresses", P, "Addresses of a list whose domain is looked up")
 LIST_POOL_D: Final = N("LIST_POOL_D", 14, "days", "SRC-SIZE-JUMP", "Uploads of so many days count as one")
+C = "SEND-CANARY"
+CANARY_FROM: Final = N("CANARY_FROM", 500, "people", C, "A new or risky list is first mailed to a sample from")
+CANARY_SHARE: Final = N("CANARY_SHARE", 0.02, "share", C, "That sample")
+CANARY_MIN: Final = N("CANARY_MIN", 100, "people", C, "That sample, at least")
+CANARY_MAX: Final = N("CANARY_MAX", 1000, "people", C, "That sample, at most")
+CANARY_WAIT_H: Final = N("CANARY_WAIT_H", 4, "hours", C, "The rest waits after the sample for")
+CANARY_COMPLAINTS: Final = N("CANARY_COMPLAINTS", 2, "people", C, "Complaints of a sample that stop the rest")
 MARKS_MONTHS: Final = N("MARKS_MONTHS", 24, "months", "DATA-RETENTION", "Keyed marks of uploaded addresses are kept")
 
 # --- Messages

@@ -23,6 +23,7 @@ from sendserver.lib import clock
 from sendserver.lib.addresses import AddressKey, suppression_hashes, suppression_key_id
 
 UNDO_WINDOW = timedelta(minutes=policy.UNSUB_UNDO_MIN)  # a slip on the unsubscribe page can be taken back this long
+UNKNOWN_KEY = "unknown"
 UNDOABLE_SOURCES = ("page", "preferences")  # pressed by a person on a page; one_click and mailto are not
 
 # EXISTS test: true for an address that must not be mailed now. Fill in by .format(address_hash=..., organization=...),
@@ -54,8 +55,17 @@ def live_suppression_sql(address_hash: str, organization: str) -> str:
     return LIVE_SUPPRESSION_SQL.format(address_hash=address_hash, organization=organization)
 
 
+# An address, or where retention has left nothing else of it, its keyed hash.
+Who = AddressKey | bytes
+
+
+def hashes_of(who: Who) -> list[bytes]:
+    """Return the hashes under which somebody may stand on the list."""
+    return [who] if isinstance(who, bytes) else suppression_hashes(who)
+
+
 def suppress(  # noqa: PLR0913 (one call for every way in)
-    address_key: AddressKey,
+    address_key: Who,
     *,
     organization: Organization | None,
     reason: str,
@@ -76,13 +86,14 @@ def suppress(  # noqa: PLR0913 (one call for every way in)
 
 
 def _insert(
-    key: AddressKey, organization: Organization | None, what: tuple[str, str, int | None, datetime | None]
+    who: Who, organization: Organization | None, what: tuple[str, str, int | None, datetime | None]
 ) -> Suppression:
     reason, source, delivery_id, until = what
     values = {
         "organization": organization.pk if organization else None,
-        "hashes": suppression_hashes(key),
-        "key_ids": list(settings.SUPPRESSION_KEYS),
+        "hashes": hashes_of(who),
+        # Which key a lone hash is of, nobody knows any more.
+        "key_ids": list(settings.SUPPRESSION_KEYS) if isinstance(who, str) else [UNKNOWN_KEY],
         "act": uuid.uuid4(),
         "reason": Suppression.Reason(reason).value,
         "source": source,
@@ -93,7 +104,7 @@ def _insert(
     with connection.cursor() as cursor:
         cursor.execute(_INSERT, values)
         ids = {key_id: pk for pk, key_id in cursor.fetchall()}
-    row = Suppression.objects.get(pk=ids[suppression_key_id()])
+    row = Suppression.objects.get(pk=ids.get(suppression_key_id()) or max(ids.values()))
     if len(ids) > 1:  # a key was added since the first time: rows of old and new keys become one act
         Suppression.objects.filter(pk__in=ids.values()).update(act=row.act)
     return row
@@ -105,9 +116,9 @@ def live(organization: Organization | None) -> QuerySet[Suppression]:
     return Suppression.objects.filter(in_force, Q(organization=organization) | Q(organization=None), lifted_at=None)
 
 
-def find(organization: Organization, address_key: AddressKey) -> list[Suppression]:
+def find(organization: Organization, address_key: Who) -> list[Suppression]:
     """Return the rows in force that keep an organization from mailing an address, newest first."""
-    rows = live(organization).filter(address_hash__in=suppression_hashes(address_key)).order_by("-created_at", "-pk")
+    rows = live(organization).filter(address_hash__in=hashes_of(address_key)).order_by("-created_at", "-pk")
     return list({row.act: row for row in rows}.values())
 
 
@@ -118,9 +129,9 @@ def counts(organization: Organization) -> list[tuple[str, int]]:
     return [(str(Suppression.Reason(reason).label), entries) for reason, entries in found]
 
 
-def is_suppressed(organization: Organization, address_key: AddressKey) -> bool:
+def is_suppressed(organization: Organization, address_key: Who) -> bool:
     """Tell whether the organization must not mail the address."""
-    return live(organization).filter(address_hash__in=suppression_hashes(address_key)).exists()
+    return live(organization).filter(address_hash__in=hashes_of(address_key)).exists()
 
 
 def carry_over(organization: Organization, address_key: AddressKey) -> None:
@@ -194,7 +205,7 @@ def _lift(suppression: Suppression, reason: str, actor: User | None) -> bool:
     return True
 
 
-def undo_unsubscribe(organization: Organization, address_key: AddressKey, *, delivery_id: int | None = None) -> bool:
+def undo_unsubscribe(organization: Organization, address_key: Who, *, delivery_id: int | None = None) -> bool:
     """Take back an unsubscribe that the receiver pressed on our page within UNDO_WINDOW; tell whether it was.
 
     Never after a one-click POST, and never while a complaint or objection stands (architecture, Decisions).

@@ -33,6 +33,7 @@ app.conf.beat_schedule = {
     "send-digests": {"task": "accounts.send_digests", "schedule": crontab(hour="6", minute="30")},
     "export-ledger-head": {"task": "accounts.export_ledger_head", "schedule": crontab(minute="7")},
     "check-registers": {"task": "compliance.check_registers", "schedule": 600.0},
+    "retention": {"task": "pages.retention", "schedule": crontab(hour="3", minute="20")},
     "resume-imports": {"task": "compliance.resume_imports", "schedule": 30.0},
     "remember-lists": {"task": "compliance.remember_lists", "schedule": 60.0},
     "judge-reputation": {"task": "abuse.judge_reputation", "schedule": 60.0},

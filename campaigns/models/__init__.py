@@ -1,6 +1,7 @@
 """Tables of campaigns, one module a subject."""
 
 from campaigns.models.alarms import Alarm
+from campaigns.models.canary import Canary
 from campaigns.models.composing import Campaign, CampaignState, ClickCount, Link, Snapshot
 from campaigns.models.events import Event, EventKind, InboundMail
 from campaigns.models.relay_log import RelayLog, RelayTrace
@@ -25,6 +26,7 @@ __all__ = [
     "Brake",
     "Campaign",
     "CampaignState",
+    "Canary",
     "Chunk",
     "ClickCount",
     "Delivery",

@@ -51,6 +51,7 @@ class Chunk(models.Model):
         READY = "ready", "Ready"
         LEASED = "leased", "Leased"
         DONE = "done", "Done"
+        LATER = "later", "Waits for the first people"  # campaigns.canary
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="chunks")
     organization = models.ForeignKey(Organization, models.DO_NOTHING, db_constraint=False, related_name="+")

@@ -8,7 +8,7 @@ from typing import Final
 from django.db import connection, transaction
 
 from accounts.domains import is_ready_to_send
-from campaigns import brakes, lifecycle
+from campaigns import brakes, canary, lifecycle
 from campaigns.models import Brake, Campaign, CampaignState, Chunk, Retry, Tally
 from campaigns.sending import tokens
 from campaigns.sending.outcomes import retally
@@ -26,6 +26,7 @@ WHERE s.campaign_id = %s AND s.state = 'accepted' AND d.membership_id IS NOT NUL
 
 def sweep() -> int:
     """Do all of it; return how many campaigns ended."""
+    canary.look()
     ended = sum(finish(campaign) for campaign in _perhaps_done())
     for campaign in _stopped_with_open_books():
         close_books(campaign)
@@ -81,7 +82,9 @@ def close_books(campaign: Campaign) -> None:
     with transaction.atomic():
         Retry.objects.filter(campaign=campaign, lease_until=None).delete()
         # Ready chunks of what is over would be looked at by every claim, for ever.
-        Chunk.objects.filter(campaign=campaign, state=Chunk.State.READY).update(state=Chunk.State.DONE)
+        Chunk.objects.filter(campaign=campaign, state__in=[Chunk.State.READY, Chunk.State.LATER]).update(
+            state=Chunk.State.DONE
+        )
         retally(campaign.pk)
 
 

@@ -17,7 +17,7 @@ from accounts.access import PortalRequest, Right, get_object_for, has_right, por
 from accounts.models import AuditEntry, User
 from campaigns import approve, brakes, control, course, stats
 from campaigns.errors import CampaignError
-from campaigns.models import Campaign, CampaignState
+from campaigns.models import Campaign, CampaignState, Canary
 from campaigns.sending import aside
 from campaigns.sending.poke import poke_after_commit
 from compliance import policy
@@ -39,6 +39,7 @@ MOVES = {
 OTHERS = {
     "brake.set": ("Paused", "warn"),
     "brake.lifted": ("Pause lifted", "warn"),
+    "canary.moved": ("The first people", ""),
     "delivery.settled": ("Doubt settled", ""),
     "delivery.resent": ("One message sent again", ""),
     "delivery.set_aside": ("One message set aside", "warn"),
@@ -78,11 +79,13 @@ def _details(campaign: Campaign) -> dict[str, Any]:
 def _context(request: PortalRequest, campaign: Campaign) -> dict[str, Any]:
     figures = stats.progress(campaign)
     back = stats.reactions(campaign)
+    behind = _behind_canary(campaign)
     may_send = has_right(request.membership, Right.SEND)
     return {
         "campaign": campaign,
         "p": figures,
-        "course": course.course(campaign, figures.planned - figures.done),
+        "course": course.course(campaign, figures.planned - figures.done - behind),
+        "behind_canary": behind,
         "back": back,
         "refused_total": figures.rejected + back.bounced,
         "is_live": campaign.state in PAUSABLE,
@@ -93,6 +96,7 @@ def _context(request: PortalRequest, campaign: Campaign) -> dict[str, Any]:
         "is_over": campaign.state in (CampaignState.SENT, CampaignState.STOPPED),
         "brakes": list(brakes.holding(campaign)),
         "standing_stops": not standing.may_send(campaign.organization),
+        "canary": Canary.objects.filter(campaign=campaign).first(),
         "set_aside": aside.waiting(campaign),
         "log": _log(campaign),
         "queue_place": _queue_place(campaign),
@@ -100,7 +104,15 @@ def _context(request: PortalRequest, campaign: Campaign) -> dict[str, Any]:
         "bounce_limit": f"{100 * policy.HB_PAUSE:g}%",
         "complaint_limit": f"{100 * policy.L_PAUSE:.2f}%",
         "complaint_count": policy.C_BREAKER,
+        "canary_hours": policy.CANARY_WAIT_H,
     }
+
+
+def _behind_canary(campaign: Campaign) -> int:
+    """Return how many people wait for the first ones: nobody knows yet whether they are mailed at all."""
+    over = (Canary.State.CLEAN, Canary.State.RELEASED)
+    row = Canary.objects.filter(campaign=campaign).exclude(state__in=over).first()
+    return row.waits if row else 0
 
 
 def _log(campaign: Campaign) -> list[dict[str, Any]]:

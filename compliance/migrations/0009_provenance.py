@@ -90,6 +90,7 @@ class Migration(migrations.Migration):
     dependencies = [("compliance", "0008_registers"), ("accounts", "0004_staff_groups")]
 
     operations = [
+        migrations.AddField("importjob", "canary_at", models.DateTimeField(null=True)),
         migrations.AddField("importjob", "proof_at", models.DateTimeField(null=True)),
         migrations.AddField("importjob", "marked_up_to", models.BigIntegerField(null=True)),
         migrations.AddField("importjob", "marked_at", models.DateTimeField(null=True)),

@@ -12,6 +12,7 @@ from compliance.models.consent import (
 from compliance.models.imports import ImportBefore, ImportJob, ImportRow, ImportState, ProofRow
 from compliance.models.lists import Contact, ContactList, ListMembership
 from compliance.models.registers import RegisterCheck, RegisterEntry, RegisterFile
+from compliance.models.retention import RetentionRun
 from compliance.models.suppression import Suppression, Trap
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "RegisterCheck",
     "RegisterEntry",
     "RegisterFile",
+    "RetentionRun",
     "Suppression",
     "Trap",
     "Verdict",

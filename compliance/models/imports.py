@@ -63,6 +63,7 @@ class ImportJob(models.Model):
     suppressed_count = models.PositiveIntegerField(default=0)  # left out on purpose: on a do-not-mail list
     suppressed_reasons = models.JSONField(default=dict)  # reason -> how many of them
     unmailable_count = models.PositiveIntegerField(default=0)  # taken, but no basis that permits mailing
+    canary_at = models.DateTimeField(null=True)  # a sample of these people was mailed and stayed clean
     proof_at = models.DateTimeField(null=True)  # the sample of proof is complete
     marked_up_to = models.BigIntegerField(null=True)  # last membership that compliance.provenance.marks remembered
     marked_at = models.DateTimeField(null=True)  # all are remembered

@@ -41,6 +41,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Relays", "server", "admin:staff_relays"),
             Entry("Do-not-mail", "no", "admin:staff_do_not_mail"),
             Entry("Proof", "file", "admin:staff_proof"),
+            Entry("Retention", "clock", "admin:staff_retention"),
             Entry("Audit log", "clock", "admin:accounts_auditentry_changelist"),
         ),
     ),

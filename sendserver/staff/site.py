@@ -14,6 +14,7 @@ from django.urls import URLPattern, URLResolver, path
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from abuse.moderation import may_moderate
+from sendserver.pages import retention
 from sendserver.staff import alarms, do_not_mail, nav, proof, relays, start
 
 View = Callable[..., HttpResponse]
@@ -51,6 +52,7 @@ class StaffSite(AdminSite):
             path("aside/<int:pk>/again/", self._act(relays.try_again), name="staff_aside_again"),
             path("alarms/<int:pk>/acknowledge/", self._act(alarms.acknowledge), name="staff_alarm_acknowledge"),
             path("brakes/<int:pk>/lift/", self._act(relays.lift), name="staff_brake_lift"),
+            path("retention/", self._page(require_safe(retention.page)), name="staff_retention"),
             path(
                 "do-not-mail/",
                 self._page(require_http_methods(["GET", "HEAD", "POST"])(do_not_mail.page)),
