@@ -84,7 +84,7 @@ def _lift(request: PortalRequest, address: Address, form: FindAddressForm) -> Ht
 @require_POST
 def do_not_mail_export(request: PortalRequest) -> HttpResponse | StreamingHttpResponse:
     """Give an owner the fingerprints of the own entries as a file, with a reason that is kept."""
-    reason = request.POST.get("reason", "").replace("\x00", "")[:500]
+    reason = request.POST.get("needed_for", "").replace("\x00", "")[:500]
     try:
         lines = suppression_export.export(request.org, actor=request.user, reason=reason)
     except ExportRefusedError as error:

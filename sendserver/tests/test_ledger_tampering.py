@@ -30,6 +30,7 @@ from compliance import gate, people
 from compliance.models import Attestation, AttestationPerson, ConsentEvent, ConsentEventPerson, Verdict
 from compliance.tests import helpers
 from sendserver.lib import clock
+from sendserver.lib.appendonly import ledgered
 from sendserver.testing.personas import join, make_organization
 
 RECORDS: list[type[models.Model]] = [AuditEntry, Attestation, Verdict, Decision, ConsentEvent]
@@ -291,3 +292,20 @@ def test_a_part_that_went_without_a_rule_is_not(superuser: Superuser, model: typ
     key = model._meta.pk.column  # type: ignore[union-attr]
     superuser.run(f"DELETE FROM {table_of(model)} WHERE {key} = %s", [row.pk])
     assert first_fault() == (record._meta.db_table, record.pk)
+
+
+def test_what_was_recorded_before_the_ledger_is_entered_by_its_migration(superuser: Superuser) -> None:
+    """As on an installation that had evidence already: the migrations' own SQL enters it, and the walk is sound."""
+    for model in LEDGER:
+        superuser.free(table_of(model))
+        superuser.run(f"DELETE FROM {table_of(model)}")
+    for model in RECORDS:
+        operation = ledgered(table_of(model))
+        superuser.run(str(operation.reverse_sql))
+        superuser.run(str(operation.sql))
+    kept = sum(model._default_manager.count() for model in RECORDS)
+    report = walk()
+    assert report.faults == []
+    assert report.entries == kept == LedgerEntry.objects.count()
+    verdict_for(Organization.objects.order_by("pk")[0])
+    assert walk().entries == kept + 1  # the trigger is there again

@@ -474,10 +474,10 @@ def test_30_unsub_transfer_the_list_is_given_to_an_owner_with_a_reason_only(
     suppress(AddressKey("mine@reader.example"), organization=larkfield, reason="unsubscribe", source="page")
     suppress(AddressKey("theirs@reader.example"), organization=hollin, reason="complaint", source="arf")
     suppress(AddressKey("everybody@reader.example"), organization=None, reason="complaint", source="arf")
-    url, reason = reverse("do_not_mail_export"), {"reason": "We move to another system in May."}
+    url, reason = reverse("do_not_mail_export"), {"needed_for": "We move to another system in May."}
     assert [one.client.post(url, reason).status_code for one in (bob, eve)] == [403, 403]
     assert alice.client.get(url).status_code == 405
-    for empty in ({}, {"reason": " moving "}):
+    for empty in ({}, {"needed_for": " moving "}):
         assert alice.client.post(url, empty).status_code == 302
     assert not AuditEntry.objects.filter(action="suppression.exported").exists()
     given = b"".join(alice.client.post(url, reason).streaming_content).decode().splitlines()  # type: ignore[arg-type]
@@ -485,7 +485,7 @@ def test_30_unsub_transfer_the_list_is_given_to_an_owner_with_a_reason_only(
     assert [line.split(",")[0] for line in given[1:]] == [suppression_hash(AddressKey("mine@reader.example")).hex()]
     assert "@" not in "".join(given)
     entry = AuditEntry.objects.get(action="suppression.exported")
-    assert (entry.actor_uid, entry.organization, entry.reason) == (alice.user.uid, larkfield, reason["reason"])
+    assert (entry.actor_uid, entry.organization, entry.reason) == (alice.user.uid, larkfield, reason["needed_for"])
     assert entry.detail == {"entries": 1}
     theirs = b"".join(mallory.client.post(url, reason).streaming_content).decode()  # type: ignore[arg-type]
     assert suppression_hash(AddressKey("mine@reader.example")).hex() not in theirs
