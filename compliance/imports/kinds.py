@@ -24,9 +24,8 @@ _YES: Final = frozenset("yes y true 1 x on ja j oui o si sí sì s vrai wahr".sp
 _NO: Final = frozenset("no n false 0 off nein non faux falsch".split())  # noqa: SIM905
 _SIGN: Final = "[-\u2212+]?"
 _PLAIN: Final = re.compile(rf"({_SIGN})(\d+)(?:[.,](\d+))?", re.ASCII)
-_GROUPED: Final = re.compile(
-    rf"({_SIGN})(\d{{1,3}}(?:([.,'\u2019 \u00a0\u202f])\d{{3}})(?:\3\d{{3}})*)(?:([.,])(\d+))?"
-)
+_GROUPS: Final = r"\d{1,3}(?:([.,'\u2019 \u00a0\u202f])\d{3})(?:\3\d{3})*"
+_GROUPED: Final = re.compile(rf"({_SIGN})({_GROUPS})(?:([.,])(\d+))?", re.ASCII)
 
 
 def read(kind: str, cell: str, order: str) -> str | None:
