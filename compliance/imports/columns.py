@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from accounts.models import Organization
-from compliance.imports import dates
+from compliance.imports import dates, kinds
 from compliance.models import ImportJob
 
-IGNORE, KEEP = "", "field"
+IGNORE, KEEP = "", kinds.TEXT
 TARGETS: Final[dict[str, str]] = {
     "email": "E-mail address",
     "first_name": "First name",
@@ -22,7 +22,7 @@ TARGETS: Final[dict[str, str]] = {
     "consent_at": "Sign-up date",
     "confirmed_at": "Confirmed by link, date",
     "source": "Where they signed up",
-    KEEP: "Keep for use in messages",
+    **kinds.LABELS,
     IGNORE: "Do not import",
 }
 DATED: Final = ("consent_at", "confirmed_at")
@@ -158,11 +158,11 @@ def remembered(organization: Organization, header: list[str], before: ImportJob)
 
 def complaints(plan: Plan) -> list[str]:
     """Return what is wrong with a chosen plan, in words; empty when it can be read."""
-    chosen = [target for target in plan.targets.values() if target not in (IGNORE, KEEP)]
+    chosen = [target for target in plan.targets.values() if target not in (IGNORE, *kinds.LABELS)]
     found = []
     if "email" not in chosen:
         found.append("Choose the column with the e-mail addresses")
     found += [f"Only one column can be: {TARGETS[target].lower()}" for target in TARGETS if chosen.count(target) > 1]
-    if sum(target == KEEP for target in plan.targets.values()) > MAX_FIELDS:
+    if sum(target in kinds.LABELS for target in plan.targets.values()) > MAX_FIELDS:
         found.append(f"At most {MAX_FIELDS} further columns can be kept")
     return found

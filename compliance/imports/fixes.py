@@ -9,10 +9,10 @@ from accounts import audit
 from accounts.models import User
 from compliance import answers, lists
 from compliance.errors import ImportRefusedError
-from compliance.imports import merge, undo, words
-from compliance.imports.columns import plan_of
+from compliance.imports import kinds, merge, undo, words
+from compliance.imports.columns import Plan, plan_of
 from compliance.imports.reading import Row
-from compliance.imports.rows import Refused, Taken, judge
+from compliance.imports.rows import Refused, Taken, column_of, judge
 from compliance.imports.run import count_unmailable
 from compliance.models import Contact, ImportJob, ImportRow, ImportState, ListMembership
 from sendserver.lib import clock
@@ -63,7 +63,7 @@ def _lock(job: ImportJob, row: ImportRow) -> None:
 
 def _judge(job: ImportJob, row: ImportRow, value: str) -> Taken:
     plan = plan_of(job)
-    column = plan.index(_COLUMN.get(row.reason, "email"))
+    column = _column(plan, row)
     cells = list(row.cells)
     if column is None or row.reason in WHOLE_ROW:
         raise ImportRefusedError("Correct this row in your file and upload it again.")
@@ -76,9 +76,15 @@ def _judge(job: ImportJob, row: ImportRow, value: str) -> Taken:
     return judged
 
 
+def _column(plan: Plan, row: ImportRow) -> int | None:
+    if row.reason in kinds.REASONS.values():
+        return column_of(plan, list(map(str, row.cells)), row.reason)
+    return plan.index(_COLUMN.get(row.reason, "email"))
+
+
 def cell_of(job: ImportJob, row: ImportRow) -> str:
     """Return what stood in the cell that a correction would replace."""
-    column = plan_of(job).index(_COLUMN.get(row.reason, "email"))
+    column = _column(plan_of(job), row)
     return str(row.cells[column]) if column is not None and column < len(row.cells) else ""
 
 

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from compliance import countries
-from compliance.imports import dates
-from compliance.imports.columns import KEEP, TARGETS, Plan
+from compliance.imports import dates, kinds
+from compliance.imports.columns import TARGETS, Plan
 from compliance.imports.reading import Row
 from compliance.models.lists import ConsentBasis
 from compliance.sources import refuse_address
@@ -97,9 +97,9 @@ class Judge:
         self._places = {target: place for target in TARGETS if (place := plan.index(target)) is not None}
         self._address = self._places.get("email", UNREACHABLE)
         self._kept = [
-            (place, plan.names[place])
+            (place, plan.names[place], target)
             for place, target in plan.targets.items()
-            if target == KEEP and place < len(plan.names)
+            if target in kinds.LABELS and place < len(plan.names)
         ]
         self._soonest = now + FUTURE_SLACK
 
@@ -120,18 +120,21 @@ class Judge:
         for target in NAMES:
             if not (name := self._cell(raw, target)).isprintable() and TURNERS.intersection(name):
                 return self._refused(row, text, f"hidden_in_{target}", "".join(c for c in name if c not in TURNERS))
+        fields = self._fields(raw) if self._kept else "{}"
+        if isinstance(fields, Wrong):
+            return self._refused(row, text, *fields)
         consent = self._dates(raw, claim)
         if isinstance(consent, Wrong):
             return self._refused(row, text, *consent)
-        return self._taken(row, found, claim, *consent)
+        return self._taken(row, found, claim, (fields, consent))
 
     def _refused(self, row: Row, value: str, reason: str, suggestion: str = "") -> Refused:
         return Refused(row.line, value, reason, suggestion, [_clean(cell) for cell in row.cells])
 
     def _taken(
-        self, row: Row, found: Address, claim: Claim, consent_at: datetime | None, confirmed_at: datetime | None
+        self, row: Row, found: Address, claim: Claim, read: tuple[str, tuple[datetime | None, datetime | None]]
     ) -> Taken:
-        raw, domain = row.cells, found.domain
+        raw, domain, (fields, (consent_at, confirmed_at)) = row.cells, found.domain, read
         country = countries.parse(self._cell(raw, "country"))
         assumed = countries.assumed(domain, claim.country)
         return Taken(
@@ -143,7 +146,7 @@ class Judge:
             last_name=self._cell(raw, "last_name")[:120],
             country=country,
             assumed=assumed,
-            fields=self._fields(raw) if self._kept else "{}",
+            fields=fields,
             basis=_basis(claim.basis, country or assumed, confirmed_at),
             consent_at=consent_at,
             confirmed_at=confirmed_at,
@@ -154,9 +157,18 @@ class Judge:
         place = self._places.get(target, UNREACHABLE)
         return _clean(raw[place]) if place < len(raw) else ""
 
-    def _fields(self, raw: list[str]) -> str:
-        found = ((name, _clean(raw[place])) for place, name in self._kept if place < len(raw))
-        return json.dumps({name: _one_line(cell)[:CELL] for name, cell in found if cell}, ensure_ascii=False)
+    def _fields(self, raw: list[str]) -> str | Wrong:
+        """Return the further columns as a JSON object, each in the one form of its kind, or what is wrong."""
+        kept: dict[str, str] = {}
+        for place, name, kind in self._kept:
+            cell = _clean(raw[place]) if place < len(raw) else ""
+            if not cell:
+                continue
+            value = kinds.read(kind, cell, self._plan.date_order)
+            if value is None:
+                return Wrong(kinds.REASONS[kind], "")
+            kept[name] = _one_line(value)[:CELL]
+        return json.dumps(kept, ensure_ascii=False)
 
     def _dates(self, raw: list[str], claim: Claim) -> tuple[datetime | None, datetime | None] | Wrong:
         """Return (consent, confirmation), or what is wrong with the cell.
@@ -190,6 +202,15 @@ class Judge:
 def judge(row: Row, plan: Plan, claim: Claim, now: datetime) -> Taken | Refused:
     """Return what becomes of one row; many rows of one file are judged by one Judge."""
     return Judge(plan, claim, now)(row)
+
+
+def column_of(plan: Plan, cells: list[str], reason: str) -> int | None:
+    """Return the further column that `reason` is about, None when no cell of its kind is wrong."""
+    for place, kind in plan.targets.items():
+        cell = _clean(cells[place]) if place < len(cells) else ""
+        if kinds.REASONS.get(kind) == reason and cell and kinds.read(kind, cell, plan.date_order) is None:
+            return place
+    return None
 
 
 def _clean(cell: str) -> str:

@@ -55,7 +55,8 @@ class ImportJob(models.Model):
     )
     row_count = models.PositiveIntegerField(default=0)
     rows_read = models.PositiveIntegerField(default=0)
-    settled_count = models.PositiveIntegerField(default=0)  # people of it looked at after the last row, or taken back
+    # People of it looked at after the last row, or taken back.
+    settled_count = models.PositiveIntegerField(default=0, db_default=0)
     added_count = models.PositiveIntegerField(default=0)
     updated_count = models.PositiveIntegerField(default=0)
     duplicate_count = models.PositiveIntegerField(default=0)

@@ -19,7 +19,7 @@ from compliance import answers, attestations, policy, tasks
 from compliance.attestations import Signer
 from compliance.errors import FileRefusedError, SignatureRefusedError
 from compliance.forms import ConsentForm, UploadForm
-from compliance.imports import abandoned, columns, dates, files, holds, lifecycle, reading, receive, scan, undo
+from compliance.imports import abandoned, columns, dates, files, holds, kinds, lifecycle, reading, receive, scan, undo
 from compliance.imports.columns import Plan
 from compliance.models import ImportJob, ImportState
 from compliance.views import poke
@@ -286,9 +286,9 @@ def _check_context(request: PortalRequest, job: ImportJob, factor: tuple[str, fl
 def _file_rows(job: ImportJob) -> list[tuple[str, str, str]]:
     plan = columns.plan_of(job)
     named = [
-        columns.TARGETS[target] for target in plan.targets.values() if target not in (columns.KEEP, columns.IGNORE)
+        columns.TARGETS[target] for target in plan.targets.values() if target not in (*kinds.LABELS, columns.IGNORE)
     ]
-    kept = sum(target == columns.KEEP for target in plan.targets.values())
+    kept = sum(target in kinds.LABELS for target in plan.targets.values())
     left = len(job.header) - len(named) - kept
     words = ", ".join([*named[:1], *(name.lower() for name in named[1:])])
     words += f". {kept} more kept for messages" if kept else ""

@@ -104,16 +104,27 @@ CROWD_COLUMNS: Final = "organization_id, address_hash, key_id, act, reason, sour
 
 
 def crowd(people: int) -> None:
-    """Put so many strangers on the whole platform's do-not-mail list, a million at a time."""
-    for first in range(0, people, 1_000_000):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO compliance_suppression ({CROWD_COLUMNS}) "  # noqa: S608 (own words)
-                "SELECT NULL, sha256(n::text::bytea), %s, gen_random_uuid(), 'complaint', 'arf', now(), '' "
-                "FROM generate_series(%s, %s) n",
-                [suppression_key_id(), first + 1, min(people, first + 1_000_000)],
-            )
+    """Put so many strangers on the whole platform's do-not-mail list; its indexes are built anew behind them.
+
+    Row by row into four indexes the same would take a quarter of an hour.
+    """
     with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT indexname, indexdef FROM pg_indexes "
+            "WHERE tablename = 'compliance_suppression' AND indexname NOT LIKE '%pkey'"
+        )
+        indexes = cursor.fetchall()
+        for name, _ in indexes:
+            cursor.execute(f"DROP INDEX {name}")
+        cursor.execute(
+            f"INSERT INTO compliance_suppression ({CROWD_COLUMNS}) "  # noqa: S608 (own words)
+            "SELECT NULL, sha256(n::text::bytea), %s, gen_random_uuid(), 'complaint', 'arf', now(), '' "
+            "FROM generate_series(1, %s) n",
+            [suppression_key_id(), people],
+        )
+        cursor.execute("SET maintenance_work_mem = '512MB'")
+        for _, definition in indexes:
+            cursor.execute(definition)
         cursor.execute("VACUUM ANALYZE compliance_suppression")
 
 
