@@ -4,6 +4,7 @@ from compliance.models.consent import Attestation, AttestationPerson, Verdict
 from compliance.models.imports import ImportJob, ImportRow, ImportState, ProofRow
 from compliance.models.lists import Contact, ContactList, ListMembership
 from compliance.models.retention import DeletedPart, RetentionRun
+from compliance.models.signups import Signup, SignupForm
 from compliance.models.suppression import Suppression, Trap
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "ListMembership",
     "ProofRow",
     "RetentionRun",
+    "Signup",
+    "SignupForm",
     "Suppression",
     "Trap",
     "Verdict",
