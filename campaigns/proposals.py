@@ -166,7 +166,9 @@ def _lists(lists: Sequence[ContactList]) -> tuple[gate.ListFacts, ...]:
             uid=str(one.uid),
             name=one.name,
             people=one.people_count,
-            attested=int(ListMembership.objects.filter(contact_list=one).exclude(attestation=None).exists()),
+            attested=int(
+                ListMembership.objects.filter(contact_list=one).exclude(attestation=None, signup=None).exists()
+            ),
             held_reason=(one.held_reason or "looked at by our staff") if one.held_at else "",
             topics=one.topics,
         )

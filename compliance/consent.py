@@ -142,7 +142,7 @@ def mailable_sql(membership: str = "m", contact: str = "c", contact_list: str = 
     return f"""CASE
   WHEN {m}.basis = '' THEN 'no_basis'
   WHEN {m}.basis NOT IN ({_quoted(_allowed())}) THEN 'basis_not_allowed'
-  WHEN {m}.attestation_id IS NULL THEN 'no_attestation'
+  WHEN {m}.attestation_id IS NULL AND {m}.signup_id IS NULL THEN 'no_attestation'
   WHEN {m}.consent_at IS NULL OR {m}.consent_at > now() THEN 'no_date'
   WHEN false{places} THEN 'basis_wrong_country'
   WHEN false{since} THEN 'basis_too_early'
@@ -182,7 +182,7 @@ class Facts:
     consent_at: datetime | None
     confirmed_at: datetime | None = None
     last_contact_at: datetime | None = None
-    has_attestation: bool = True
+    has_attestation: bool = True  # or a double opt-in on a form of ours
     list_held: bool = False
     domain: str = ""  # of the address
     register: str = ""  # registers.state_of(): "", "missing" or "listed"
@@ -270,7 +270,7 @@ def facts_of(membership: ListMembership) -> Facts:
         consent_at=membership.consent_at,
         confirmed_at=membership.confirmed_at,
         last_contact_at=membership.last_contact_at,
-        has_attestation=membership.attestation_id is not None,
+        has_attestation=membership.attestation_id is not None or membership.signup_id is not None,
         list_held=held,
         domain=membership.contact.domain,
         register=state_of(membership.contact, country) if beaten else "",

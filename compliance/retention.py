@@ -26,6 +26,7 @@ from sendserver.lib import clock
 OWNER: Final = "owner"
 PIECE: Final = 10_000  # rows in one transaction
 RULE: Final = "DATA-RETENTION"
+SIGNUPS_KEPT_D: Final = 2 * policy.SIGNUP_CONFIRM_D  # so long the weekly limit may look back
 SECONDS: Final = 3600.0  # of one night
 _LOCK: Final = 7_316_320
 
@@ -103,6 +104,14 @@ RULES: Final = (
              OR EXISTS (SELECT 1 FROM compliance_proofrow p WHERE p.job_id = j.id))""",
         """WITH rows AS (DELETE FROM compliance_importrow WHERE job_id = ANY(%(keys)s))
            DELETE FROM compliance_proofrow WHERE job_id = ANY(%(keys)s)""",
+    ),
+    Rule(
+        "unconfirmed",
+        "Sign-ups that nobody confirmed",
+        f"{SIGNUPS_KEPT_D} days",
+        days(SIGNUPS_KEPT_D),
+        "SELECT id FROM compliance_signup WHERE asked_at < %(before)s AND confirmed_at IS NULL",
+        "DELETE FROM compliance_signup WHERE id = ANY(%(keys)s)",
     ),
     Rule(
         "marks",

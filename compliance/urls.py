@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from compliance.views import do_not_mail, imports, lists, people, proof, sources, uploads
+from compliance.views import do_not_mail, imports, lists, people, proof, signups, sources, uploads
 
 urlpatterns: list[URLPattern] = [
     path("portal/lists/", lists.all_lists, name="lists"),
@@ -17,6 +17,9 @@ urlpatterns: list[URLPattern] = [
     path("portal/lists/upload/result/<uuid:uid>/", uploads.upload_result, name="upload_result"),
     path("portal/lists/<uuid:uid>/", lists.list_detail, name="list_detail"),
     path("portal/lists/<uuid:uid>/close/", lists.list_close, name="list_close"),
+    path("portal/lists/<uuid:uid>/form/", signups.signup_form, name="signup_form"),
+    path("sign-up/<uuid:uid>/", signups.signup, name="signup"),
+    path("sign-up/confirm/<str:token>/", signups.signup_confirm, name="signup_confirm"),
     path("portal/lists/<uuid:uid>/add/", people.contact_add, name="contact_add"),
     path("portal/people/<uuid:uid>/", people.contact_detail, name="contact_detail"),
     path("portal/people/<uuid:uid>/remove/", people.contact_remove, name="contact_remove"),

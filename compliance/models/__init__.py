@@ -13,6 +13,7 @@ from compliance.models.imports import ImportBefore, ImportJob, ImportRow, Import
 from compliance.models.lists import Contact, ContactList, ListMembership
 from compliance.models.registers import RegisterCheck, RegisterEntry, RegisterFile
 from compliance.models.retention import RetentionRun
+from compliance.models.signups import Signup, SignupForm
 from compliance.models.suppression import Suppression, Trap
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
     "RegisterEntry",
     "RegisterFile",
     "RetentionRun",
+    "Signup",
+    "SignupForm",
     "Suppression",
     "Trap",
     "Verdict",

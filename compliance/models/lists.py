@@ -106,6 +106,8 @@ class ListMembership(models.Model):
     attestation = models.ForeignKey(
         "compliance.Attestation", models.DO_NOTHING, null=True, db_constraint=False, related_name="memberships"
     )
+    # The double opt-in on a form of ours; proof of its own, so no statement is needed beside it.
+    signup = models.ForeignKey("compliance.Signup", models.SET_NULL, null=True, related_name="memberships")
     import_job = models.ForeignKey(
         "compliance.ImportJob", models.SET_NULL, null=True, related_name="memberships", db_index=False
     )

@@ -116,7 +116,8 @@ def sql_reason(facts):
     """Return what planning's expression says of the same facts, with the database's own now()."""
     sql = f"""SELECT now(), {mailable_sql()} FROM
       (SELECT %s::text AS basis, %s::timestamptz AS consent_at, %s::timestamptz AS confirmed_at,
-              %s::timestamptz AS last_contact_at, %s::bigint AS attestation_id, %s::text AS country) AS m,
+              %s::timestamptz AS last_contact_at, %s::bigint AS attestation_id, NULL::bigint AS signup_id,
+              %s::text AS country) AS m,
       (SELECT 0::bigint AS id, %s::text AS country, %s::text AS domain) AS c,
       (SELECT %s::timestamptz AS held_at, NULL::timestamptz AS closed_at) AS l"""
     with connection.cursor() as cursor:

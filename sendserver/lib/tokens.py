@@ -35,6 +35,7 @@ class Purpose:
     CASE = "case"  # status page of a report
     CONFIRM = "confirm"
     PROBE = "probe"  # the message by which a relay is tested
+    SIGNUP = "signup"  # the link by which a sign-up is confirmed
     CONTACT = "contact"  # links mailed on request
     PAGE = "page"  # where the next page of a long list begins
 

@@ -10,8 +10,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts import invitations, senders
 from accounts.models import AuditEntry
-from compliance.models import Suppression
-from sendserver.lib import tokens
+from compliance.models import Signup, SignupForm, Suppression
+from sendserver.lib import clock, tokens
 from sendserver.testing.everything import Everything
 
 Arguments = dict[str, object]
@@ -33,6 +33,16 @@ def _campaign(which: str) -> Callable[[Everything], Arguments]:
 
 def _uid(which: str) -> Callable[[Everything], Arguments]:
     return _campaign(which)
+
+
+def waiting_signup(world: Everything) -> Signup:
+    """Return a sign-up of the world's list that waits for its confirmation."""
+    found = world.world.contact_list
+    form, _ = SignupForm.objects.get_or_create(
+        contact_list=found, defaults={"organization": found.organization, "title": found.name, "wording": "Yes."}
+    )
+    fields = {"asked_at": clock.now(), "organization": found.organization, "worked": True, "address_hash": b"h" * 32}
+    return Signup.objects.get_or_create(form=form, address="new@reader.example", defaults=fields)[0]
 
 
 ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
@@ -69,8 +79,10 @@ ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
     },
     **{
         name: lambda world: {"uid": world.world.contact_list.uid}
-        for name in ("list_detail", "list_close", "contact_add")
+        for name in ("list_detail", "list_close", "contact_add", "signup_form")
     },
+    "signup": lambda world: {"uid": waiting_signup(world).form.uid},
+    "signup_confirm": lambda world: {"token": tokens.seal(tokens.Purpose.SIGNUP, waiting_signup(world).pk)},
     "contact_detail": _uid("contact"),
     "import_evidence": lambda world: {"uid": world.mapped.uid, "pk": 1},
     "contact_remove": _uid("contact"),

@@ -55,13 +55,14 @@ from compliance import policy
 from compliance.models import ListMembership, Suppression
 from sendserver.lib import tokens
 from sendserver.testing.everything import Everything, build
-from sendserver.tests.addresses import objects
+from sendserver.tests.addresses import objects, waiting_signup
 from sendserver.tests.test_access_table import all_rows, url_of
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.usefixtures("letters")
 # RFC 8058 posts come from mail programs without a page of ours; the pages behind a mail's token know no session.
-CSRF_EXEMPT = {"unsubscribe", "unsubscribe_undo", "preferences"}
+# Links in mail, and the sign-up form, which customers put on their own sites; none looks at a session.
+CSRF_EXEMPT = {"unsubscribe", "unsubscribe_undo", "preferences", "signup"}
 
 
 def test_the_table_above_names_tests_that_are_there() -> None:
@@ -149,6 +150,7 @@ TOKEN_PAGES: dict[str, tuple[str, str, str, str]] = {
     "status": (tokens.Purpose.CASE, "/abuse/t/REFERENCE/?k={}", "A person is looking at it", "get"),
     "click": (tokens.Purpose.CAMPAIGN, "/c/{}/1/", "", "get"),
     "invitation": (tokens.Purpose.INVITATION, "/invite/{}/", "Larkfield", "get"),
+    "sign-up": (tokens.Purpose.SIGNUP, "/sign-up/confirm/{}/", "One more step", "get"),
     "confirmation": (tokens.Purpose.CONFIRM, "/confirm/from/{}/", "Do you read this mailbox?", "get"),
 }
 
@@ -199,6 +201,7 @@ def _token(world: Everything, purpose: str) -> str:
         tokens.Purpose.CAMPAIGN: tokens.seal(tokens.Purpose.CAMPAIGN, world.sent.pk),
         tokens.Purpose.INVITATION: invitations.token_of(world.invitation),
         tokens.Purpose.CONFIRM: senders.token_of(world.world.from_address),
+        tokens.Purpose.SIGNUP: tokens.seal(tokens.Purpose.SIGNUP, waiting_signup(world).pk),
     }
     return found[purpose]
 
