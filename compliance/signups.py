@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
@@ -21,26 +21,20 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from accounts import standing
-from compliance import lists, policy, suppression
+from compliance import consent_events, lists, policy, suppression
+from compliance.consent_events import Kind
 from compliance.countries import assumed
 from compliance.errors import ComplianceError
-from compliance.models import ContactList, ListMembership, Signup, SignupForm, Suppression
+from compliance.models import ConsentEvent, Contact, ContactList, ListMembership, Signup, SignupForm
 from compliance.models.lists import ConsentBasis
 from compliance.people import Person, accepted, get_or_create
 from sendserver.lib import clock
-from sendserver.lib.addresses import Address, AddressKey, parse, suppression_hash, suppression_hashes
+from sendserver.lib.addresses import Address, parse, suppression_hash, suppression_hashes
 from sendserver.lib.ratelimit import allow
 from sendserver.lib.tokens import Purpose, open_token, seal
 
 HOUR, DAY = 3600, 86_400  # seconds
 FRESH: Final = 3600  # seconds that a challenge is good for
-# A newer double opt-in takes these back, of this sender only. A complaint stays: who reported is not mailed again.
-LIFTED: Final = (
-    Suppression.Reason.UNSUBSCRIBE,
-    Suppression.Reason.HARD_BOUNCE,
-    Suppression.Reason.SOFT_BOUNCE,
-    Suppression.Reason.OWNER,
-)
 _SALT: Final = "compliance.signups"
 
 
@@ -152,7 +146,7 @@ def confirm(row: Signup, *, network: str) -> bool:
     now = clock.now()
     if not Signup.objects.filter(pk=row.pk, confirmed_at=None).update(confirmed_at=now, confirmed_from=network):
         return False
-    row.confirmed_at = now
+    row.confirmed_at, row.confirmed_from = now, network
     address = parse(row.address)
     assert isinstance(address, Address)  # (it was accepted when they asked)
     contact = get_or_create(row.organization, address, Person(row.address))
@@ -167,15 +161,25 @@ def confirm(row: Signup, *, network: str) -> bool:
     ListMembership.objects.update_or_create(
         contact_list=row.form.contact_list, contact=contact, defaults=yes, create_defaults={**yes, **country}
     )
-    _lift_older(row, address.key)
     lists.recount(row.form.contact_list)
+    suppression.lift_by_optin(_record(row, contact, now))
     return True
 
 
-def _lift_older(row: Signup, key: AddressKey) -> None:
-    for entry in suppression.find(row.organization, key):
-        if entry.organization_id is not None and entry.reason in LIFTED and entry.created_at < row.asked_at:
-            suppression.lift(entry, reason="A newer double opt-in by the person", actor=None)
+def _record(row: Signup, contact: Contact, now: datetime) -> ConsentEvent:
+    """Chain both steps and return the second. Before it nobody has agreed to anything, so the first waits for it."""
+    found = row.form.contact_list
+    place = f"Sign-up form: {row.form.title}"
+    asked = consent_events.record(
+        contact,
+        consent_events.Step(Kind.REQUESTED, row.asked_at, found, ConsentBasis.EXPRESS_DOI),
+        consent_events.Circumstances(source=place, wording=row.wording, mail=row.mail, network=row.asked_from),
+    )
+    return consent_events.record(
+        contact,
+        consent_events.Step(Kind.CONFIRMED, now, found, ConsentBasis.EXPRESS_DOI, request_uid=asked.uid),
+        consent_events.Circumstances(source=place, wording=row.wording, network=row.confirmed_from),
+    )
 
 
 def form_of(contact_list: ContactList) -> SignupForm | None:

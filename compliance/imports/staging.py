@@ -19,6 +19,7 @@ from compliance.suppression import live_suppression_sql
 from sendserver.lib.addresses import AddressKey, suppression_hash, suppression_hashes
 
 hash_of = suppression_hash
+_OLD: Final = "import_old_hash"
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -71,13 +72,13 @@ def take_suppressed(cursor: Any, name: str, values: dict[str, Any]) -> dict[str,
     The earliest entry names the reason. After a key rotation addresses are looked up under the older keys too.
     """
     counts: dict[str, int] = {}
-    for column in ("hash", *(f"hash_{number}" for number in _add_old_hashes(cursor, name))):
+    for source in (name, *_old_hashes(cursor, name)):
         # First by the hash alone, row by row in an index: the planner must not read the whole do-not-mail list, nor
         # all entries of one organization for each row. What is found is little, and judged in full.
         cursor.execute(
-            f"""WITH hit AS MATERIALIZED (SELECT s.key, s.{column} AS hash FROM {name} s
+            f"""WITH hit AS MATERIALIZED (SELECT s.key, s.hash FROM {source} s
                   WHERE (SELECT true FROM compliance_suppression e
-                         WHERE e.address_hash = s.{column} AND e.lifted_at IS NULL LIMIT 1)),
+                         WHERE e.address_hash = s.hash AND e.lifted_at IS NULL LIMIT 1)),
                 gone AS (DELETE FROM {name} s USING hit
                   WHERE s.key = hit.key AND {live_suppression_sql("hit.hash", "%(organization)s")}
                   RETURNING hit.hash AS hash)
@@ -93,19 +94,16 @@ def take_suppressed(cursor: Any, name: str, values: dict[str, Any]) -> dict[str,
     return counts
 
 
-def _add_old_hashes(cursor: Any, name: str) -> range:
-    """Add a column for each older key and fill it; return the numbers of these columns."""
+def _old_hashes(cursor: Any, name: str) -> list[str]:
+    """Return the name of a table (key, hash) of the rows' hashes under older keys; none where there is one key only."""
     older = list(settings.SUPPRESSION_KEYS)[1:]
     if not older:
-        return range(0)
+        return []
     cursor.execute(f"SELECT DISTINCT key FROM {name}")
     keys = [row[0] for row in cursor.fetchall()]
+    cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{_OLD}")
+    cursor.execute(f"CREATE TEMPORARY TABLE {_OLD} (key text, hash bytea)")
     for number in range(len(older)):
-        cursor.execute(f"ALTER TABLE {name} ADD COLUMN hash_{number} bytea")
         hashes = [suppression_hashes(AddressKey(key))[number + 1] for key in keys]
-        cursor.execute(
-            f"""UPDATE {name} s SET hash_{number} = old.hash
-                FROM unnest(%s::text[], %s::bytea[]) AS old(key, hash) WHERE old.key = s.key""",
-            [keys, hashes],
-        )
-    return range(len(older))
+        cursor.execute(f"INSERT INTO {_OLD} SELECT * FROM unnest(%s::text[], %s::bytea[])", [keys, hashes])
+    return [_OLD]

@@ -12,8 +12,8 @@ from django.core import mail
 from django.urls import reverse
 
 from accounts.models import Standing
-from compliance import lists, policy, signups, suppression
-from compliance.models import ContactList, ListMembership, Signup, SignupForm
+from compliance import consent_events, lists, policy, signups, suppression
+from compliance.models import ConsentEvent, ContactList, ListMembership, Signup, SignupForm
 from compliance.signups import Asked, TooManySignupsError
 from sendserver.lib import clock
 from sendserver.lib.addresses import AddressKey
@@ -76,6 +76,12 @@ def test_both_steps_the_words_and_the_mail_are_kept(client, form):
     membership = ListMembership.objects.get()
     assert (membership.basis, membership.signup, membership.attestation) == ("express_doi", row, None)
     assert (membership.consent_at, membership.confirmed_at) == (row.asked_at, row.confirmed_at)
+    asked, confirmed = ConsentEvent.objects.order_by("pk")
+    assert (asked.kind, asked.at, confirmed.kind, confirmed.at) == (
+        "requested", row.asked_at, "confirmed", row.confirmed_at,
+    )  # fmt: skip
+    assert confirmed.request_uid == asked.uid
+    assert consent_events.person_of(asked).mail == row.mail
     assert lists.mailable_count(form.contact_list) == 1
     assert ContactList.objects.get().people_count == 1
 
@@ -113,8 +119,12 @@ def test_known_unknown_and_stopped_addresses_get_the_same_answer(client, form, l
     assert sorted(one.to[0] for one in mail.outbox) == ["new@reader.example", "other@reader.example"]
 
 
-@pytest.mark.parametrize(("reason", "lifted"), [("unsubscribe", True), ("hard_bounce", True), ("complaint", False)])
-def test_a_newer_double_opt_in_takes_back_an_unsubscribe_not_a_complaint(client, form, larkfield, reason, lifted):
+@pytest.mark.parametrize(
+    ("reason", "lifted"), [("unsubscribe", True), ("hard_bounce", True), ("complaint", True), ("staff", False)]
+)
+def test_a_newer_double_opt_in_takes_back_what_the_person_said_not_what_staff_did(
+    client, form, larkfield, reason, lifted
+):
     suppression.suppress(ADA, organization=larkfield, reason=reason, source="page")
     ask(form)
     assert suppression.is_suppressed(larkfield, ADA)  # asking alone changes nothing
