@@ -16,7 +16,7 @@ from django.db.models import Count, Q, QuerySet
 
 from accounts import audit
 from accounts.models import Organization, User
-from compliance import policy
+from compliance import list_exits, policy
 from compliance.errors import LiftRefusedError
 from compliance.models import Suppression
 from sendserver.lib import clock
@@ -127,6 +127,7 @@ def carry_over(organization: Organization, address_key: AddressKey) -> None:
     """Give an address's entries a row under every key, so that a contact made after a rotation meets them in joins."""
     if len(settings.SUPPRESSION_KEYS) == 1:
         return
+    list_exits.carry_over(organization, address_key)
     for row in find(organization, address_key):
         _insert(address_key, row.organization, (row.reason, row.source, row.delivery_id, row.until))
 
@@ -162,21 +163,49 @@ def _lift(suppression: Suppression, reason: str, actor: User | None) -> bool:
 def undo_unsubscribe(organization: Organization, address_key: AddressKey, *, delivery_id: int | None = None) -> bool:
     """Take back an unsubscribe that the receiver pressed on our page within UNDO_WINDOW; tell whether it was.
 
-    Never after a one-click POST, and never while a complaint or objection stands (architecture, Decisions).
+    With it goes the stop of every sender, when that was pressed on the same page. Never after a one-click POST, and
+    never while a complaint or objection stands (architecture, Decisions).
     """
-    rows = find(organization, address_key)
-    if any(row.reason in (Suppression.Reason.COMPLAINT, Suppression.Reason.OBJECTION) for row in rows):
-        return False
-    fresh = [row for row in rows if _is_undoable(row, delivery_id)]
+    fresh = undoable(organization, address_key, delivery_id=delivery_id)
     lifted = [lift(row, reason="The receiver took it back on the same page", actor=None) for row in fresh]
     return any(lifted)
+
+
+def undoable(
+    organization: Organization, address_key: AddressKey, *, delivery_id: int | None = None
+) -> list[Suppression]:
+    """Return the entries that `undo_unsubscribe` would lift now."""
+    rows = find(organization, address_key)
+    if any(row.reason in (Suppression.Reason.COMPLAINT, Suppression.Reason.OBJECTION) for row in rows):
+        return []
+    return [row for row in rows if _is_undoable(row, delivery_id)]
 
 
 def _is_undoable(row: Suppression, delivery_id: int | None) -> bool:
     return (
         row.reason == Suppression.Reason.UNSUBSCRIBE
         and row.source in UNDOABLE_SOURCES
-        and row.organization_id is not None
         and row.delivery_id == delivery_id
         and row.created_at > clock.now() - UNDO_WINDOW
     )
+
+
+@transaction.atomic
+def pause(organization: Organization, address_key: AddressKey, *, until: datetime, delivery_id: int) -> None:
+    """Keep a sender away until a moment, at the person's own wish; a new pause replaces the one before."""
+    end_pause(organization, address_key)
+    suppress(
+        address_key,
+        organization=organization,
+        reason=Suppression.Reason.PAUSE,
+        source="preferences",
+        delivery_id=delivery_id,
+        until=until,
+    )
+
+
+def end_pause(organization: Organization, address_key: AddressKey) -> bool:
+    """End the person's own pause, at their wish; tell whether one was running."""
+    rows = [row for row in find(organization, address_key) if row.reason == Suppression.Reason.PAUSE]
+    lifted = [lift(row, reason="The receiver ended the break", actor=None) for row in rows]
+    return any(lifted)

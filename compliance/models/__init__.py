@@ -2,7 +2,7 @@
 
 from compliance.models.consent import Attestation, AttestationPerson, ConsentEvent, ConsentEventPerson, Verdict
 from compliance.models.imports import ImportJob, ImportRow, ImportState, ProofRow
-from compliance.models.lists import Contact, ContactList, ListMembership
+from compliance.models.lists import Contact, ContactList, ListExit, ListMembership
 from compliance.models.registers import RegisterCheck, RegisterEntry, RegisterFile
 from compliance.models.suppression import Suppression, Trap
 
@@ -16,6 +16,7 @@ __all__ = [
     "ImportJob",
     "ImportRow",
     "ImportState",
+    "ListExit",
     "ListMembership",
     "ProofRow",
     "RegisterCheck",
