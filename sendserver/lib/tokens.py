@@ -36,6 +36,7 @@ class Purpose:
     CONFIRM = "confirm"
     PROBE = "probe"  # the message by which a relay is tested
     CONTACT = "contact"  # links mailed on request
+    ERASE = "erase"  # mailed to the person who asked to be erased
 
 
 @lru_cache(maxsize=64)

@@ -61,7 +61,7 @@ from sendserver.tests.test_access_table import all_rows, url_of
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.usefixtures("letters")
 # RFC 8058 posts come from mail programs without a page of ours; the pages behind a mail's token know no session.
-CSRF_EXEMPT = {"unsubscribe", "unsubscribe_undo", "preferences"}
+CSRF_EXEMPT = {"unsubscribe", "unsubscribe_undo", "preferences", "own_copy", "own_erase_ask", "own_erase"}
 
 
 def test_the_table_above_names_tests_that_are_there() -> None:
@@ -145,6 +145,9 @@ TOKEN_PAGES: dict[str, tuple[str, str, str, str]] = {
     "undo": (tokens.Purpose.DELIVERY, "/u/{}/undo/", "Larkfield", "post"),
     "preferences": (tokens.Purpose.DELIVERY, "/p/{}/", "Larkfield", "get"),
     "why": (tokens.Purpose.DELIVERY, "/why/{}/", "Larkfield", "get"),
+    "copy": (tokens.Purpose.DELIVERY, "/p/{}/copy/", "Look into your mailbox", "post"),
+    "ask to erase": (tokens.Purpose.DELIVERY, "/p/{}/erase/", "Look into your mailbox", "post"),
+    "erase": (tokens.Purpose.ERASE, "/erase/{}/", "Erase what is stored", "get"),
     "report": (tokens.Purpose.DELIVERY, "/abuse/?t={}", "We sent this message", "get"),
     "status": (tokens.Purpose.CASE, "/abuse/t/REFERENCE/?k={}", "A person is looking at it", "get"),
     "click": (tokens.Purpose.CAMPAIGN, "/c/{}/1/", "", "get"),
@@ -195,6 +198,7 @@ def test_no_altered_and_no_foreign_token_opens(
 def _token(world: Everything, purpose: str) -> str:
     found = {
         tokens.Purpose.DELIVERY: world.delivery_token,
+        tokens.Purpose.ERASE: tokens.seal(tokens.Purpose.ERASE, world.complaint.delivery_id or 0),
         tokens.Purpose.CASE: references.key_of(world.complaint),
         tokens.Purpose.CAMPAIGN: tokens.seal(tokens.Purpose.CAMPAIGN, world.sent.pk),
         tokens.Purpose.INVITATION: invitations.token_of(world.invitation),
