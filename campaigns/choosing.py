@@ -34,7 +34,7 @@ class Topic:
     @property
     def about(self) -> str:
         """Return what it is about and how often it comes, as far as the sender says."""
-        return ", ".join(part for part in (self.contact_list.topics, self.contact_list.frequency) if part)
+        return ". ".join(part for part in (self.contact_list.topics, self.contact_list.frequency) if part)
 
 
 def topics_of(holder: Holder) -> list[Topic]:

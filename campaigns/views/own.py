@@ -8,6 +8,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
 from campaigns import erasure, own_data, returning
+from campaigns.inbound.addresses import Links
 from campaigns.views.unsubscribe import page, private, unknown
 
 
@@ -39,7 +40,7 @@ def own_erase(request: HttpRequest, token: str) -> HttpResponse:
     if holder is None:
         return unknown(request, token)
     if request.method != "POST":
-        return page(request, "own_erase.html", holder)
+        return page(request, "own_erase.html", holder, stop_token=Links.of(holder.delivery.pk).token)
     name = holder.organization.name
     erasure.erase_holder(holder)
     return private(render(request, "campaigns/public/own_erased.html", {"sender": name}))
