@@ -10,38 +10,43 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AlterField(
-            model_name="consentevent",
-            name="kind",
-            field=models.CharField(
-                choices=[
-                    ("requested", "Signed up"),
-                    ("confirmed", "Confirmed by link"),
-                    ("recorded", "Recorded by the sender"),
-                    ("track_given", "Agreed to counting opens and clicks"),
-                    ("track_off", "Withdrew counting opens and clicks"),
-                    ("list_left", "Left the list"),
-                    ("list_back", "Chose the list again"),
-                ],
-                max_length=12,
-            ),
-        ),
-        migrations.AlterField(
-            model_name="suppression",
-            name="reason",
-            field=models.CharField(
-                choices=[
-                    ("unsubscribe", "Unsubscribed"),
-                    ("complaint", "Complained"),
-                    ("hard_bounce", "Address does not exist"),
-                    ("soft_bounce", "Bounced again and again"),
-                    ("objection", "Asked us to stop"),
-                    ("staff", "By our staff"),
-                    ("owner", "Added by the sender"),
-                    ("pause", "Taking a break"),
-                ],
-                max_length=12,
-            ),
+        # Only the names of choices grow: the columns stay as they are in the database.
+        migrations.SeparateDatabaseAndState(
+            state_operations=[
+                migrations.AlterField(
+                    model_name="consentevent",
+                    name="kind",
+                    field=models.CharField(
+                        choices=[
+                            ("requested", "Signed up"),
+                            ("confirmed", "Confirmed by link"),
+                            ("recorded", "Recorded by the sender"),
+                            ("track_given", "Agreed to counting opens and clicks"),
+                            ("track_off", "Withdrew counting opens and clicks"),
+                            ("list_left", "Left the list"),
+                            ("list_back", "Chose the list again"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                migrations.AlterField(
+                    model_name="suppression",
+                    name="reason",
+                    field=models.CharField(
+                        choices=[
+                            ("unsubscribe", "Unsubscribed"),
+                            ("complaint", "Complained"),
+                            ("hard_bounce", "Address does not exist"),
+                            ("soft_bounce", "Bounced again and again"),
+                            ("objection", "Asked us to stop"),
+                            ("staff", "By our staff"),
+                            ("owner", "Added by the sender"),
+                            ("pause", "Taking a break"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+            ]
         ),
         migrations.CreateModel(
             name="ListExit",
