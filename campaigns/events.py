@@ -22,8 +22,8 @@ from campaigns.models import Delivery, Event, EventKind
 from campaigns.sending.resolve import by_evidence
 from compliance import policy
 from compliance.models import Contact, Suppression
-from compliance.suppression import Who, suppress
-from sendserver.lib.addresses import AddressKey
+from compliance.suppression import suppress
+from sendserver.lib.addresses import AddressKey, Who
 
 Reason = Suppression.Reason
 
@@ -112,13 +112,15 @@ def _reason(data: EventData) -> str | None:
 
 
 def who(delivery: Delivery) -> Who:
-    """Return whose message it was: the address, the contact's once retention took it from here, else its hash.
+    """Return whose message it was: the address, or that of whoever has its hash once retention took it, else the hash.
 
-    Of an erased person the hash is left: they are on the do-not-mail list, and what they say now is written there too.
+    Not by the message's contact, which the sender may have corrected to somebody else's address. Of an erased person
+    the hash is left: they are on the do-not-mail list, and what they say now is written there too.
     """
     if delivery.address:
         return AddressKey(delivery.address.lower())
-    contact = Contact.objects.filter(pk=delivery.contact_id, organization_id=delivery.organization_id).first()
+    held = Contact.objects.filter(organization_id=delivery.organization_id, address_hash=delivery.address_hash)
+    contact = held.first()
     return AddressKey(contact.address_key) if contact else bytes(delivery.address_hash)
 
 

@@ -1,4 +1,6 @@
-"""What the person at the other end may do with the token in a mail: stop, take it back, choose, ask for lost links.
+"""What the person at the other end may do with the token in a mail: stop, and take it back.
+
+What else they may choose is campaigns.choosing's, their data campaigns.own_data's, new links campaigns.lost_links'.
 
 Works whatever has become of the sender: suspended, blocked, closed (rules UNSUB-LINK-LIFE). Needs no account, asks for
 nothing, and says nothing about an address to somebody who does not hold its token.
@@ -7,26 +9,23 @@ nothing, and says nothing about an address to somebody who does not hold its tok
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from typing import Final
 
-from django.core.mail import EmailMessage
 from django.db import transaction
-from django.template.loader import render_to_string
+from django.db.models import QuerySet
 
 from accounts.models import Organization
 from campaigns.events import EventData, record_event, who
-from campaigns.inbound.addresses import Links
-from campaigns.models import Delivery, EventKind, Outcome
-from compliance.models import Contact, ListMembership
-from compliance.suppression import Who, is_suppressed, suppress, undo_unsubscribe
+from campaigns.models import Delivery, EventKind
+from compliance import suppression
+from compliance.models import Contact, Suppression
+from compliance.suppression import ERASED
 from sendserver.lib import clock
-from sendserver.lib.addresses import Address, AddressKey, parse, suppression_hashes
+from sendserver.lib.addresses import AddressKey, Who, suppression_hashes
 from sendserver.lib.tokens import Purpose, open_token
 
 NOBODY: Final = 0  # the token of test messages
-PAUSES: Final = (30, 90)  # days
-LOST_SENDERS_MAX: Final = 20
 
 
 @dataclass(frozen=True)
@@ -43,28 +42,84 @@ class Holder:
 
     @property
     def key(self) -> Who:
-        """Return the normal form of the address, or what is left of it."""
+        """Return the normal form of the address, or what is left of it: the hash of a message that is old or erased."""
         return who(self.delivery)
+
+    @property
+    def address(self) -> AddressKey | None:
+        """Return the address, None once its hash alone is kept."""
+        key = self.key
+        return None if isinstance(key, bytes) else key
 
     @property
     def masked(self) -> str:
         """Return the address as a bystander may see it."""
-        local, _, domain = self.delivery.address.rpartition("@")
-        if not domain:
-            return "your address"  # erased, or the message is so old: we keep its hash only
-        return f"{local[:1]}••••@{domain}"
+        if self.address:
+            local, _, domain = self.address.rpartition("@")
+            return f"{local[:1]}••••@{domain}"
+        return "an erased address" if self.is_erased else "your address"
+
+    @property
+    def entries(self) -> list[Suppression]:
+        """Return what keeps this sender from the address, newest first."""
+        return suppression.find(self.organization, self.key)
 
     @property
     def is_stopped(self) -> bool:
-        """Tell whether this sender may not mail the address."""
-        return is_suppressed(self.organization, self.key)
+        """Tell whether this sender may not mail the address any more; a break is no stop."""
+        return any(row.reason != Suppression.Reason.PAUSE for row in self.entries)
+
+    @property
+    def is_stopped_everywhere(self) -> bool:
+        """Tell whether no sender may mail the address."""
+        return any(row.organization_id is None for row in self.entries)
+
+    @property
+    def paused_until(self) -> datetime | None:
+        """Return when the person's own break ends, None without one."""
+        return next((row.until for row in self.entries if row.reason == Suppression.Reason.PAUSE), None)
+
+    @property
+    def can_undo(self) -> bool:
+        """Tell whether a stop was pressed here within the last minutes and can be taken back."""
+        undoable = suppression.undoable(self.organization, self.key, delivery_id=self.delivery.pk)
+        return not self.is_erased and bool(undoable)
+
+    @property
+    def hashes(self) -> list[bytes]:
+        """Return the keyed hashes of the address that the message went to, under every key."""
+        address = self.delivery.address.lower()
+        return [bytes(self.delivery.address_hash), *(suppression_hashes(AddressKey(address)) if address else [])]
+
+    @property
+    def contacts(self) -> list[Contact]:
+        """Return what the sender holds of this address today, also when removed and uploaded again; at most one.
+
+        Not by the message's contact: the sender may have corrected its address, to that of somebody else.
+        """
+        return list(Contact.objects.for_org(self.organization).filter(address_hash__in=self.hashes))
+
+    @property
+    def messages(self) -> QuerySet[Delivery]:
+        """Return every message of this sender to this address, oldest first."""
+        ids = [self.delivery.contact_id, *(row.pk for row in self.contacts)]
+        rows = Delivery.objects.filter(organization=self.organization, contact_id__in=ids)
+        return rows.filter(address_hash__in=self.hashes).order_by("pk")
+
+    @property
+    def is_erased(self) -> bool:
+        """Tell whether the person had everything erased; they are on the do-not-mail list since (campaigns.erasure)."""
+        return not self.delivery.address and any(row.source == ERASED for row in self.entries)
 
 
 def holder_of(token: str) -> Holder | None:
     """Return who holds `token`; None when it is not ours, or its delivery is no longer kept."""
     delivery_id = open_token(Purpose.DELIVERY, token)
-    if not delivery_id:
-        return None
+    return holder_of_delivery(delivery_id, token) if delivery_id else None
+
+
+def holder_of_delivery(delivery_id: int, token: str) -> Holder | None:
+    """Return the holder for a delivery whose token was opened; None when the delivery is no longer kept."""
     delivery = Delivery.objects.select_related("organization", "campaign").filter(pk=delivery_id).first()
     return None if delivery is None else Holder(delivery, token)
 
@@ -91,7 +146,8 @@ def stop(holder: Holder, *, source: str, platform: bool = False) -> None:
 def take_back(holder: Holder) -> bool:
     """Undo a stop that was pressed on the page within ten minutes; tell whether it was."""
     with transaction.atomic():
-        if not undo_unsubscribe(holder.organization, holder.key, delivery_id=holder.delivery.pk):
+        key, delivery_id = holder.key, holder.delivery.pk
+        if holder.is_erased or not suppression.undo_unsubscribe(holder.organization, key, delivery_id=delivery_id):
             return False
         now = clock.now()
         record_event(
@@ -104,53 +160,3 @@ def take_back(holder: Holder) -> bool:
             )
         )
     return True
-
-
-def pause(holder: Holder, days: int) -> None:
-    """Keep this sender away for some days; whoever stopped for good stays stopped."""
-    suppress(
-        holder.key,
-        organization=holder.organization,
-        reason="unsubscribe",
-        source="preferences",
-        delivery_id=holder.delivery.pk,
-        until=clock.now() + timedelta(days=days),
-    )
-
-
-def lists_of(holder: Holder) -> list[ListMembership]:
-    """Return the lists of this sender that the person is on."""
-    rows = ListMembership.objects.filter(
-        contact_id=holder.delivery.contact_id,
-        contact_list__organization=holder.organization,
-        contact_list__closed_at=None,
-    )
-    return list(rows.select_related("contact_list").order_by("contact_list__name"))
-
-
-def keep_lists(holder: Holder, wanted: set[str]) -> int:
-    """Leave every list whose uid is not in `wanted`; return how many were left. Nobody joins a list here."""
-    left = [row.pk for row in lists_of(holder) if str(row.contact_list.uid) not in wanted]
-    ListMembership.objects.filter(pk__in=left).delete()
-    return len(left)
-
-
-def mail_lost_links(text: str) -> None:
-    """Mail the links of everybody who mailed this address lately to this address; says nothing to the caller."""
-    address = parse(text)
-    if not isinstance(address, Address):
-        return
-    latest = _latest(address.key)
-    if latest:
-        senders = [{"name": row.organization.name, "links": Links.of(row.pk)} for row in latest]
-        body = render_to_string("campaigns/public/lost_links.txt", {"senders": senders})
-        EmailMessage("Your links", body, None, [address.original]).send()
-
-
-def _latest(key: AddressKey) -> list[Delivery]:
-    """Return the newest message of each sender that reached the address."""
-    contacts = Contact.objects.filter(address_hash__in=suppression_hashes(key)).values("pk")
-    sent = Outcome.objects.filter(state__in=[Outcome.State.ACCEPTED, Outcome.State.IN_DOUBT]).values("delivery_id")
-    rows = Delivery.objects.filter(contact_id__in=contacts, pk__in=sent).select_related("organization").order_by("pk")
-    newest = {row.organization_id: row for row in rows}
-    return list(newest.values())[:LOST_SENDERS_MAX]

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from campaigns import alarms, planning
+from campaigns import alarms, lost_links, planning
 from campaigns.inbound import process
 from campaigns.lane_task import run_lane
 from campaigns.sending import poke, relay_log, relays, sweep
 
-__all__ = ["poke_lanes", "process_inbound", "read_relay_logs", "run_lane", "start_due", "sweep_campaigns", "watch"]
+__all__ = [
+    "answer_lost_links",
+    "poke_lanes",
+    "process_inbound",
+    "read_relay_logs",
+    "run_lane",
+    "start_due",
+    "sweep_campaigns",
+    "watch",
+]
 
 
 @shared_task(name="campaigns.poke_lanes")
@@ -41,6 +50,12 @@ def read_relay_logs() -> None:
 def process_inbound() -> None:
     """Read mail that came in."""
     process.process_waiting()
+
+
+@shared_task(name="campaigns.answer_lost_links")
+def answer_lost_links() -> None:
+    """Mail the links that people asked for."""
+    lost_links.answer_waiting()
 
 
 @shared_task(name="campaigns.watch")

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from campaigns.views import click, edit, index, people, progress, recipients, report, review, unsubscribe, why
+from campaigns.views import click, edit, index, own, people, progress, recipients, report, review, unsubscribe, why
 
 _ONE = "portal/campaigns/<uuid:uid>"
 urlpatterns: list[URLPattern] = [
@@ -28,6 +28,9 @@ urlpatterns: list[URLPattern] = [
     path("u/<slug:token>/", unsubscribe.unsubscribe, name="unsubscribe"),
     path("u/<slug:token>/undo/", unsubscribe.undo, name="unsubscribe_undo"),
     path("p/<slug:token>/", unsubscribe.preferences, name="preferences"),
+    path("p/<slug:token>/copy/", own.own_copy, name="own_copy"),
+    path("p/<slug:token>/erase/", own.own_erase_ask, name="own_erase_ask"),
+    path("erase/<slug:token>/", own.own_erase, name="own_erase"),
     path("why/<slug:token>/", why.why, name="why"),
     path("c/<slug:token>/<int:number>/", click.click, name="click"),
 ]

@@ -17,6 +17,7 @@ from django.conf import settings
 from accounts.domain_names import FREEMAIL
 from compliance import policy
 from compliance.countries import STRICT
+from compliance.list_exits import left_sql
 from compliance.models.lists import EXPRESS_BASES, ConsentBasis, ListMembership
 from compliance.registers import register_sql, state_of
 
@@ -95,6 +96,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "Too old",
         f"No mail for {policy.IDLE_SKIP_MONTHS} months: people no longer remember that they signed up.",
     ),
+    "left_list": (
+        "Left this list",
+        "They left it on their own page. Only they can come back; an upload changes nothing.",
+    ),
     "list_held": ("List waits for our staff", "Our staff looks at the list before it is mailed for the first time."),
     "suppressed": ("On the do-not-mail list", "They unsubscribed, complained, or the mailbox does not exist."),
 }
@@ -152,6 +157,7 @@ def mailable_sql(membership: str = "m", contact: str = "c", contact_list: str = 
     AND ({m}.confirmed_at IS NULL OR {m}.confirmed_at < {m}.consent_at) THEN 'no_double_optin'
   WHEN GREATEST({known}, {m}.last_contact_at) < now() - interval '{policy.IDLE_SKIP_MONTHS} months' THEN 'stale'
   WHEN {country} = 'FR' AND {known} < now() - interval '{policy.FR_LAST_CONTACT_MONTHS} months' THEN 'stale'
+  WHEN {left_sql(m, contact)} THEN 'left_list'
   WHEN {contact_list}.held_at IS NOT NULL OR {contact_list}.closed_at IS NOT NULL THEN 'list_held'
   ELSE '' END"""
 
@@ -186,6 +192,7 @@ class Facts:
     list_held: bool = False
     domain: str = ""  # of the address
     register: str = ""  # registers.state_of(): "", "missing" or "listed"
+    has_left: bool = False  # the person left this list: list_exits
 
 
 def mailable_reason(facts: Facts, *, now: datetime) -> str:
@@ -217,6 +224,8 @@ def _timely_reason(facts: Facts, consent_at: datetime, now: datetime) -> str:
         return "no_double_optin"
     if _is_stale(facts, now):
         return "stale"
+    if facts.has_left:
+        return "left_list"
     return "list_held" if facts.list_held else ""
 
 
@@ -259,8 +268,8 @@ def basis_end(consent_at: datetime, months: int) -> datetime:
     return add_months(midnight, months) - timedelta(hours=policy.CASL_EARLY_H)
 
 
-def facts_of(membership: ListMembership) -> Facts:
-    """Return what decides about a membership (its contact and list are read)."""
+def facts_of(membership: ListMembership, *, has_left: bool) -> Facts:
+    """Return what decides about a membership (its contact and list are read); `has_left` is list_exits' answer."""
     held = membership.contact_list.held_at is not None or membership.contact_list.closed_at is not None
     country = membership.contact.country or membership.country
     beaten = membership.basis in _allowed() and membership.basis not in EXPRESS
@@ -274,4 +283,5 @@ def facts_of(membership: ListMembership) -> Facts:
         list_held=held,
         domain=membership.contact.domain,
         register=state_of(membership.contact, country) if beaten else "",
+        has_left=has_left,
     )

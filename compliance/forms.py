@@ -21,7 +21,9 @@ NEW_LIST = "new"
 class ListForm(forms.Form):
     """A new list."""
 
-    name = LineField(label="Name", max_length=120, help_text="Only you and your team see it.")
+    name = LineField(
+        label="Name", max_length=120, help_text="The people on it read it where they choose what they get."
+    )
     topics = LineField(
         label="What these people were told they would get", max_length=300, required=False, help_text="Such as: offers."
     )
@@ -33,7 +35,10 @@ class UploadForm(forms.Form):
 
     contact_list = forms.ChoiceField(label="Which list?")
     list_name = LineField(
-        label="Name of the new list", max_length=120, required=False, help_text="Only you and your team see it."
+        label="Name of the new list",
+        max_length=120,
+        required=False,
+        help_text="The people on it read it where they choose what they get.",
     )
     file = forms.FileField(
         label="File",

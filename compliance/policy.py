@@ -65,6 +65,18 @@ UNSUB_UNDO_MIN: Final = N(
     "UNSUB_UNDO_MIN", 10, "minutes", "UNSUB-EFFECT", "An unsubscribe can be taken back on its page for"
 )
 
+PAUSE_SHORT_D: Final = N("PAUSE_SHORT_D", 30, "days", "CONSENT-WITHDRAW", "A short break from a sender")
+PAUSE_LONG_D: Final = N("PAUSE_LONG_D", 90, "days", "CONSENT-WITHDRAW", "A long break from a sender")
+LOST_LINKS_NETWORK: Final = N(
+    "LOST_LINKS_NETWORK", 10, "an hour", "UNSUB-LINK-LIFE", "Requests for new links from one network"
+)
+LOST_LINKS_ADDRESS: Final = N(
+    "LOST_LINKS_ADDRESS", 3, "a day", "UNSUB-LINK-LIFE", "Mails with new links to one address"
+)
+OWN_DATA_ADDRESS: Final = N(
+    "OWN_DATA_ADDRESS", 3, "a day", "DATA-SOURCE-INFO", "Copies of the own data, and links to erase it, to one address"
+)
+
 # --- Consent that ends (calendar months)
 CASL_EBR_MONTHS: Final = N(
     "CASL_EBR_MONTHS",

@@ -21,7 +21,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from accounts import standing
-from compliance import consent_events, lists, policy, suppression
+from compliance import consent_events, list_exits, lists, policy, suppression
 from compliance.consent_events import Kind
 from compliance.countries import assumed
 from compliance.errors import ComplianceError
@@ -162,6 +162,7 @@ def confirm(row: Signup, *, network: str) -> bool:
         contact_list=row.form.contact_list, contact=contact, defaults=yes, create_defaults={**yes, **country}
     )
     lists.recount(row.form.contact_list)
+    list_exits.come_back(row.form.contact_list, address.key)
     suppression.lift_by_optin(_record(row, contact, now))
     return True
 

@@ -16,14 +16,15 @@ from django.db.models import Count, Q, QuerySet
 
 from accounts import audit
 from accounts.models import Organization, User
-from compliance import policy
+from compliance import list_exits, policy
 from compliance.errors import LiftRefusedError
 from compliance.models import ConsentEvent, ConsentEventPerson, Suppression
 from sendserver.lib import clock
-from sendserver.lib.addresses import AddressKey, suppression_hashes, suppression_key_id
+from sendserver.lib.addresses import AddressKey, Who, hashes_of, suppression_hashes, suppression_key_id
 
 UNDO_WINDOW = timedelta(minutes=policy.UNSUB_UNDO_MIN)  # a slip on the unsubscribe page can be taken back this long
 UNKNOWN_KEY = "unknown"
+ERASED = "erased"  # the source of an entry that stands for somebody whose data was erased
 UNDOABLE_SOURCES = ("page", "preferences")  # pressed by a person on a page; one_click and mailto are not
 
 # EXISTS test: true for an address that must not be mailed now. Fill in by .format(address_hash=..., organization=...),
@@ -53,15 +54,6 @@ RETURNING id, key_id
 def live_suppression_sql(address_hash: str, organization: str) -> str:
     """Return LIVE_SUPPRESSION_SQL for two SQL expressions, such as "c.address_hash" and "c.organization_id"."""
     return LIVE_SUPPRESSION_SQL.format(address_hash=address_hash, organization=organization)
-
-
-# An address, or where retention has left nothing else of it, its keyed hash.
-Who = AddressKey | bytes
-
-
-def hashes_of(who: Who) -> list[bytes]:
-    """Return the hashes under which somebody may stand on the list."""
-    return [who] if isinstance(who, bytes) else suppression_hashes(who)
 
 
 def suppress(  # noqa: PLR0913 (one call for every way in)
@@ -138,6 +130,7 @@ def carry_over(organization: Organization, address_key: AddressKey) -> None:
     """Give an address's entries a row under every key, so that a contact made after a rotation meets them in joins."""
     if len(settings.SUPPRESSION_KEYS) == 1:
         return
+    list_exits.carry_over(organization, address_key)
     for row in find(organization, address_key):
         _insert(address_key, row.organization, (row.reason, row.source, row.delivery_id, row.until))
 
@@ -208,21 +201,47 @@ def _lift(suppression: Suppression, reason: str, actor: User | None) -> bool:
 def undo_unsubscribe(organization: Organization, address_key: Who, *, delivery_id: int | None = None) -> bool:
     """Take back an unsubscribe that the receiver pressed on our page within UNDO_WINDOW; tell whether it was.
 
-    Never after a one-click POST, and never while a complaint or objection stands (architecture, Decisions).
+    With it goes the stop of every sender, when that was pressed on the same page. Never after a one-click POST, and
+    never while a complaint or objection stands (architecture, Decisions).
     """
-    rows = find(organization, address_key)
-    if any(row.reason in (Suppression.Reason.COMPLAINT, Suppression.Reason.OBJECTION) for row in rows):
-        return False
-    fresh = [row for row in rows if _is_undoable(row, delivery_id)]
+    fresh = undoable(organization, address_key, delivery_id=delivery_id)
     lifted = [lift(row, reason="The receiver took it back on the same page", actor=None) for row in fresh]
     return any(lifted)
+
+
+def undoable(organization: Organization, address_key: Who, *, delivery_id: int | None = None) -> list[Suppression]:
+    """Return the entries that `undo_unsubscribe` would lift now."""
+    rows = find(organization, address_key)
+    if any(row.reason in (Suppression.Reason.COMPLAINT, Suppression.Reason.OBJECTION) for row in rows):
+        return []
+    return [row for row in rows if _is_undoable(row, delivery_id)]
 
 
 def _is_undoable(row: Suppression, delivery_id: int | None) -> bool:
     return (
         row.reason == Suppression.Reason.UNSUBSCRIBE
         and row.source in UNDOABLE_SOURCES
-        and row.organization_id is not None
         and row.delivery_id == delivery_id
         and row.created_at > clock.now() - UNDO_WINDOW
     )
+
+
+@transaction.atomic
+def pause(organization: Organization, address_key: Who, *, until: datetime, delivery_id: int) -> None:
+    """Keep a sender away until a moment, at the person's own wish; a new pause replaces the one before."""
+    end_pause(organization, address_key)
+    suppress(
+        address_key,
+        organization=organization,
+        reason=Suppression.Reason.PAUSE,
+        source="preferences",
+        delivery_id=delivery_id,
+        until=until,
+    )
+
+
+def end_pause(organization: Organization, address_key: Who) -> bool:
+    """End the person's own pause, at their wish; tell whether one was running."""
+    rows = [row for row in find(organization, address_key) if row.reason == Suppression.Reason.PAUSE]
+    lifted = [lift(row, reason="The receiver ended the break", actor=None) for row in rows]
+    return any(lifted)

@@ -29,6 +29,7 @@ app.conf.beat_schedule = {
     "watch": {"task": "campaigns.watch", "schedule": 30.0},
     "read-relay-logs": {"task": "campaigns.read_relay_logs", "schedule": 15.0},
     "process-inbound": {"task": "campaigns.process_inbound", "schedule": 20.0},
+    "answer-lost-links": {"task": "campaigns.answer_lost_links", "schedule": 10.0},
     "check-domains": {"task": "accounts.check_domains", "schedule": 300.0},
     "send-digests": {"task": "accounts.send_digests", "schedule": crontab(hour="6", minute="30")},
     "export-ledger-head": {"task": "accounts.export_ledger_head", "schedule": crontab(minute="7")},

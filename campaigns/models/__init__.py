@@ -3,7 +3,7 @@
 from campaigns.models.alarms import Alarm
 from campaigns.models.canary import Canary
 from campaigns.models.composing import Campaign, CampaignState, ClickCount, Link, Snapshot
-from campaigns.models.events import Event, EventKind, InboundMail
+from campaigns.models.events import Event, EventKind, InboundMail, LinkRequest
 from campaigns.models.relay_log import RelayLog, RelayTrace
 from campaigns.models.sending import (
     Brake,
@@ -34,6 +34,7 @@ __all__ = [
     "EventKind",
     "InboundMail",
     "Link",
+    "LinkRequest",
     "Outcome",
     "Pace",
     "RelayLog",

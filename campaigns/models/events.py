@@ -52,6 +52,16 @@ class Event(models.Model):
         return f"{self.kind} at {self.at:%Y-%m-%d %H:%M}"
 
 
+class LinkRequest(models.Model):
+    """Somebody asked for the links of an address; deleted when the work is done (campaigns.lost_links)."""
+
+    address = models.CharField(max_length=254)
+    asked_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"asked at {self.asked_at:%Y-%m-%d %H:%M}"
+
+
 class InboundMail(models.Model):
     """A mail that came to one of our addresses, kept raw for RET_RAW_D days (rules 1.12)."""
 

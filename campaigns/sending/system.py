@@ -80,6 +80,10 @@ def write(message: EmailMessage, recipient: str) -> bytes:
     mail.set_content(message.body, subtype=message.content_subtype, cte="quoted-printable")
     for alternative in getattr(message, "alternatives", ()) if isinstance(message, EmailMultiAlternatives) else ():
         mail.add_alternative(str(alternative[0]), subtype=alternative[1].partition("/")[2], cte="quoted-printable")
+    for name, content, kind in message.attachments:
+        octets = content.encode() if isinstance(content, str) else content
+        main, _, sub = (kind or "application/octet-stream").partition("/")
+        mail.add_attachment(octets, maintype=main, subtype=sub, filename=name, cte="base64")
     return mail.as_bytes()
 
 

@@ -10,7 +10,7 @@ from compliance.models.consent import (
     Verdict,
 )
 from compliance.models.imports import ImportBefore, ImportJob, ImportRow, ImportState, ProofRow
-from compliance.models.lists import Contact, ContactList, ListMembership
+from compliance.models.lists import Contact, ContactList, ListExit, ListMembership
 from compliance.models.registers import RegisterCheck, RegisterEntry, RegisterFile
 from compliance.models.retention import RetentionRun
 from compliance.models.signups import Signup, SignupForm
@@ -29,6 +29,7 @@ __all__ = [
     "ImportJob",
     "ImportRow",
     "ImportState",
+    "ListExit",
     "ListMembership",
     "ProofRow",
     "RegisterCheck",

@@ -109,6 +109,8 @@ class ConsentEvent(models.Model):
         RECORDED = "recorded", "Recorded by the sender"
         TRACKING_GIVEN = "track_given", "Agreed to counting opens and clicks"
         TRACKING_WITHDRAWN = "track_off", "Withdrew counting opens and clicks"
+        LIST_LEFT = "list_left", "Left the list"
+        LIST_BACK = "list_back", "Chose the list again"
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     organization = models.ForeignKey(

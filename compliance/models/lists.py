@@ -123,3 +123,21 @@ class ListMembership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.contact_id} on {self.contact_list_id}"
+
+
+class ListExit(models.Model):
+    """A list that a person left on their own page, as a keyed hash that outlives the contact; a row for each key."""
+
+    contact_list = models.ForeignKey(ContactList, models.CASCADE, related_name="exits")
+    address_hash = models.BinaryField(max_length=32)
+    left_at = models.DateTimeField()
+    returned_at = models.DateTimeField(null=True)  # the person ticked the list again
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["contact_list", "address_hash"], name="list_exit_once")
+        ]
+        indexes: ClassVar = [models.Index(fields=["address_hash"], name="list_exit_by_address")]
+
+    def __str__(self) -> str:
+        return f"left {self.contact_list_id}"

@@ -21,6 +21,7 @@ class Suppression(models.Model):
         OBJECTION = "objection", "Asked us to stop"
         STAFF = "staff", "By our staff"
         OWNER = "owner", "Added by the sender"
+        PAUSE = "pause", "Taking a break"
 
     organization = models.ForeignKey(Organization, models.CASCADE, null=True, related_name="suppressions")
     address_hash = models.BinaryField(max_length=32)

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from compliance import consent, countries, policy
 from compliance.consent import Facts, mailable_reason, mailable_sql
+from compliance.models import ContactList, ListExit
 from compliance.models.lists import ConsentBasis
+from sendserver.lib import clock
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -112,21 +114,38 @@ def test_every_reason_has_words():
     assert all(label and meaning for label, meaning in consent.WORDS.values())
 
 
-def sql_reason(facts):
-    """Return what planning's expression says of the same facts, with the database's own now()."""
+LEAVER = b"h" * 32
+
+
+def sql_reason(facts, list_left):
+    """Return what planning's expression says of the same facts, with the database's own now().
+
+    `list_left` is the key of a list that LEAVER has left.
+    """
     sql = f"""SELECT now(), {mailable_sql()} FROM
       (SELECT %s::text AS basis, %s::timestamptz AS consent_at, %s::timestamptz AS confirmed_at,
               %s::timestamptz AS last_contact_at, %s::bigint AS attestation_id, NULL::bigint AS signup_id,
-              %s::text AS country) AS m,
-      (SELECT 0::bigint AS id, %s::text AS country, %s::text AS domain) AS c,
+              %s::text AS country, %s::bigint AS contact_list_id) AS m,
+      (SELECT 0::bigint AS id, %s::text AS country, %s::text AS domain, %s::bytea AS address_hash) AS c,
       (SELECT %s::timestamptz AS held_at, NULL::timestamptz AS closed_at) AS l"""
     with connection.cursor() as cursor:
         values = [
             facts.basis, facts.consent_at, facts.confirmed_at, facts.last_contact_at,
-            1 if facts.has_attestation else None, facts.country, "", facts.domain, NOW if facts.list_held else None,
+            1 if facts.has_attestation else None, facts.country, list_left, "", facts.domain,
+            LEAVER if facts.has_left else b"o" * 32, NOW if facts.list_held else None,
         ]  # fmt: skip
         cursor.execute(sql, values)
         return cursor.fetchone()
+
+
+def _left(organization):
+    """Return the key of a list that LEAVER has left for good, beside one that they took up again."""
+    gone, back = (ContactList.objects.get_or_create(organization=organization, name=name)[0] for name in ("a", "b"))
+    now = clock.now()
+    for row, returned in ((gone, None), (back, now)):
+        values = {"left_at": now, "returned_at": returned}
+        ListExit.objects.get_or_create(contact_list=row, address_hash=LEAVER, defaults=values)
+    return gone.pk
 
 
 # Days before now; the edges of every rule and their neighbours come up often.
@@ -146,10 +165,11 @@ DAYS = st.one_of(
     minutes=st.integers(-1440, 1440),
     has_attestation=st.booleans() | st.just(True),
     list_held=st.booleans(),
+    has_left=st.booleans(),
     everything_allowed=st.booleans(),
 )
 def test_sql_and_python_agree(
-    db, settings, everything_allowed, minutes, consent_days, confirmed_days, contact_days, **rest
+    larkfield, settings, everything_allowed, minutes, consent_days, confirmed_days, contact_days, **rest
 ):
     settings.ALLOWED_BASES = ConsentBasis.values if everything_allowed else list(consent.EXPRESS)
     with connection.cursor() as cursor:
@@ -164,7 +184,7 @@ def test_sql_and_python_agree(
     )
     if facts.country == "AT" and everything_allowed:  # no register is loaded here
         facts = replace(facts, register="missing")
-    same_now, found = sql_reason(facts)
+    same_now, found = sql_reason(facts, _left(larkfield))
     assert same_now == now
     assert found == mailable_reason(facts, now=now)
 

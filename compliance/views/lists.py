@@ -14,7 +14,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
-from compliance import attestations, consent, countries, lists, people
+from compliance import attestations, consent, countries, list_exits, lists, people
 from compliance.consent import WORDS
 from compliance.forms import ListForm, SearchForm
 from compliance.imports.lifecycle import OPEN
@@ -112,6 +112,7 @@ def _members(contact_list: ContactList, contact_ids: list[int]) -> list[dict[str
     rows = ListMembership.objects.filter(contact_list=contact_list, contact_id__in=contact_ids)
     rows = rows.select_related("contact", "contact_list").order_by("-pk")
     stopped = people.stopped_ids(contact_list.organization, contact_ids)
+    left = list_exits.left_ids(contact_list, contact_ids)
     now = clock.now()
     return [
         {
@@ -119,7 +120,9 @@ def _members(contact_list: ContactList, contact_ids: list[int]) -> list[dict[str
             "membership": row,
             "country": countries.name(row.contact.country or row.country),
             "reason": WORDS.get(
-                "suppressed" if row.contact_id in stopped else consent.mailable_reason(consent.facts_of(row), now=now),
+                "suppressed"
+                if row.contact_id in stopped
+                else consent.mailable_reason(consent.facts_of(row, has_left=row.contact_id in left), now=now),
                 ("",),
             )[0],
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +14,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
 from accounts.models import AuditEntry
-from compliance import consent, countries, people, suppression
+from compliance import consent, countries, list_exits, people, suppression
 from compliance.consent import WORDS
 from compliance.errors import PersonRefusedError
 from compliance.forms import AddPersonForm, PersonForm, at_midnight
-from compliance.models import Contact, ContactList
+from compliance.models import Contact, ContactList, ListMembership
 from sendserver.lib import clock
 from sendserver.lib.addresses import AddressKey
 
@@ -77,14 +78,16 @@ def _initial(contact: Contact) -> dict[str, Any]:
     return {name: getattr(contact, name) for name in ("address", "first_name", "last_name", "country")}
 
 
+def _reason(row: ListMembership, left: list[ContactList], now: datetime) -> str:
+    return consent.mailable_reason(consent.facts_of(row, has_left=row.contact_list in left), now=now)
+
+
 def _facts(request: PortalRequest, contact: Contact) -> dict[str, Any]:
     stopped = suppression.find(request.org, AddressKey(contact.address_key))
     now = clock.now()
+    left = list_exits.left_lists(request.org, AddressKey(contact.address_key))
     rows = contact.memberships.select_related("contact_list", "contact", "attestation").order_by("-pk")
-    memberships = [
-        {"row": row, "reason": WORDS.get(consent.mailable_reason(consent.facts_of(row), now=now), ("", ""))}
-        for row in rows
-    ]
+    memberships = [{"row": row, "reason": WORDS.get(_reason(row, left, now), ("", ""))} for row in rows]
     subject = f"contact:{contact.uid}"
     return {
         "stopped": stopped,

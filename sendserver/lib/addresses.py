@@ -123,6 +123,15 @@ def suppression_hashes(key: AddressKey) -> list[bytes]:
     return [_keyed_hash(secret, key) for secret in settings.SUPPRESSION_KEYS.values()]
 
 
+# An address, or where nothing else of it is kept, its keyed hash.
+Who = AddressKey | bytes
+
+
+def hashes_of(who: Who) -> list[bytes]:
+    """Return the hashes under which somebody may be found."""
+    return [who] if isinstance(who, bytes) else suppression_hashes(who)
+
+
 def suppression_key_id() -> str:
     """Return the id of the key that new hashes use; every row names it."""
     return next(iter(settings.SUPPRESSION_KEYS))

@@ -38,6 +38,7 @@ class Purpose:
     SIGNUP = "signup"  # the link by which a sign-up is confirmed
     CONTACT = "contact"  # links mailed on request
     PAGE = "page"  # where the next page of a long list begins
+    ERASE = "erase"  # mailed to the person who asked to be erased
 
 
 @lru_cache(maxsize=64)

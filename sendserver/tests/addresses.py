@@ -114,8 +114,9 @@ ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
     "standing_appeal": lambda world: {"uid": world.decision.uid},
     **{
         name: lambda world: {"token": world.delivery_token}
-        for name in ("unsubscribe", "unsubscribe_undo", "preferences", "why")
+        for name in ("unsubscribe", "unsubscribe_undo", "preferences", "why", "own_copy", "own_erase_ask")
     },
+    "own_erase": lambda world: {"token": tokens.seal(tokens.Purpose.ERASE, world.complaint.delivery_id or 0)},
     "click": lambda world: {"token": tokens.seal(tokens.Purpose.CAMPAIGN, world.sent.pk), "number": 1},
     "mfa_remove_webauthn": lambda world: {"pk": 1},
     "mfa_edit_webauthn": lambda world: {"pk": 1},

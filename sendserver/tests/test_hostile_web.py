@@ -62,7 +62,7 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.usefixtures("letters")
 # RFC 8058 posts come from mail programs without a page of ours; the pages behind a mail's token know no session.
 # Links in mail, and the sign-up form, which customers put on their own sites; none looks at a session.
-CSRF_EXEMPT = {"unsubscribe", "unsubscribe_undo", "preferences", "signup"}
+CSRF_EXEMPT = {"unsubscribe", "unsubscribe_undo", "preferences", "own_copy", "own_erase_ask", "own_erase", "signup"}
 
 
 def test_the_table_above_names_tests_that_are_there() -> None:
@@ -146,6 +146,9 @@ TOKEN_PAGES: dict[str, tuple[str, str, str, str]] = {
     "undo": (tokens.Purpose.DELIVERY, "/u/{}/undo/", "Larkfield", "post"),
     "preferences": (tokens.Purpose.DELIVERY, "/p/{}/", "Larkfield", "get"),
     "why": (tokens.Purpose.DELIVERY, "/why/{}/", "Larkfield", "get"),
+    "copy": (tokens.Purpose.DELIVERY, "/p/{}/copy/", "Look into your mailbox", "post"),
+    "ask to erase": (tokens.Purpose.DELIVERY, "/p/{}/erase/", "Look into your mailbox", "post"),
+    "erase": (tokens.Purpose.ERASE, "/erase/{}/", "Erase what is stored", "get"),
     "report": (tokens.Purpose.DELIVERY, "/abuse/?t={}", "We sent this message", "get"),
     "status": (tokens.Purpose.CASE, "/abuse/t/REFERENCE/?k={}", "A person is looking at it", "get"),
     "click": (tokens.Purpose.CAMPAIGN, "/c/{}/1/", "", "get"),
@@ -197,6 +200,7 @@ def test_no_altered_and_no_foreign_token_opens(
 def _token(world: Everything, purpose: str) -> str:
     found = {
         tokens.Purpose.DELIVERY: world.delivery_token,
+        tokens.Purpose.ERASE: tokens.seal(tokens.Purpose.ERASE, world.complaint.delivery_id or 0),
         tokens.Purpose.CASE: references.key_of(world.complaint),
         tokens.Purpose.CAMPAIGN: tokens.seal(tokens.Purpose.CAMPAIGN, world.sent.pk),
         tokens.Purpose.INVITATION: invitations.token_of(world.invitation),
