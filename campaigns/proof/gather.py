@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ from compliance.suppression import live
 from sendserver.lib.addresses import Address, parse, suppression_hashes
 from sendserver.lib.tokens import Purpose, open_token
 
+log = logging.getLogger(__name__)
 MESSAGES_AT_MOST: Final = 200  # of one person in one bundle, newest first
 AUDIT_AT_MOST: Final = 50  # rows a subject
 _TOKEN: Final = re.compile(r"[a-z0-9]{2}[a-z2-7]{26}")
@@ -202,12 +204,16 @@ def _audit(delivery: Delivery, attestation: Attestation | None) -> list[AuditEnt
 def _headers(delivery: Delivery, outcomes: list[Outcome]) -> list[tuple[str, str]]:
     """Return the header block written again from the frozen content, with the time of the last attempt, unsigned.
 
-    Empty when the message can no longer be written: erased, or its content not kept.
+    Empty when the message cannot be written: erased, its content not kept, or altered since (which the log says).
     """
     campaign = delivery.campaign
     if not delivery.address or campaign.snapshot is None or campaign.from_address is None or not outcomes:
         return []
-    content = snapshots.load(campaign.snapshot)
+    try:
+        content = snapshots.load(campaign.snapshot)
+    except ValueError:
+        log.exception("the proof of delivery %s has no headers", delivery.pk)
+        return []
     letter = mime.Letter(
         compiled=compile_message(content),
         from_name=content.from_name,
