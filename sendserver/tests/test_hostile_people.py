@@ -151,7 +151,8 @@ MAY_CHANGE = {
     "campaign_pause": "campaigns_campaign", "campaign_resume": "campaigns_campaign",
     "campaign_stop": "campaigns_campaign", "contact_add": "compliance_contactlist",
     "contact_remove": "compliance_contact compliance_contactlist",
-    "contact_erase": "compliance_contact compliance_contactlist", "import_undo": "compliance_contact compliance_contactlist",
+    "contact_erase": "compliance_contact compliance_contactlist",
+    "import_undo": "compliance_contact compliance_contactlist",
     "signup_confirm": "compliance_contactlist",
     "account_change_password": "accounts_user", "abuse_case": "abuse_case",
 }  # fmt: skip

@@ -85,7 +85,7 @@ def test_killed_supervisor_leaves_nothing_that_hinders_the_next(project: Path, p
     pids = {entry["pid"] for entry in json.loads((project / "var" / "run" / "processes.json").read_text())}
 
     assert second.page() == "told 1"
-    assert len(pids) == 11  # two services, names, relays, web, two lanes, work, inbound, beat, people
+    assert len(pids) == 12  # two services, names, relays, web, two lanes, work, lists, inbound, beat, people
     assert second.end() == 0
     assert left_of(project) == []
 
