@@ -22,7 +22,7 @@ from accounts.verification import Answer, Ruling
 from campaigns import planning
 from campaigns.approve import Order, approve, decide_held
 from campaigns.inbound.addresses import Links
-from campaigns.models import Campaign, Delivery, Outcome, Tally, Usage
+from campaigns.models import Campaign, Canary, Delivery, Outcome, Tally, Usage
 from campaigns.sending import sweep
 from compliance.imports import staff
 from compliance.lists import mailable_count
@@ -107,6 +107,7 @@ class Run:
     def whole_campaign(self) -> None:
         """Send to everybody and compare the three books."""
         campaign = self._send("Everybody")
+        self._first_people(campaign)
         self._until(lambda: self._state(campaign) == "sent", "the campaign to end")
         seconds = (campaign.finished_at - campaign.started_at).total_seconds() if campaign.finished_at else 0
         taken = self._taken(campaign)
@@ -119,6 +120,19 @@ class Run:
         self.check("per relay, database", self._by_relay(campaign), Counter(line.relay for line in self.lines))
         self.check("both relays worked", sorted(self._by_relay(campaign)), ["relay-1", "relay-2"])
         self.check("the page says it", f"{tallies['accepted']:,}" in self._page("campaign_report", campaign), True)
+
+    def _first_people(self, campaign: Campaign) -> None:
+        """See that a sample of the new list goes first and nobody else; then let the hours of waiting pass at once."""
+        first = Canary.objects.get(campaign=campaign)
+        self._until(lambda: self._state_of(campaign, first) == Canary.State.WAITING, "the first people")
+        print(f"The first {first.size} people went ahead, {first.waits:,} wait")
+        self.check("only the first people were mailed", len(self._taken(campaign)), first.size)
+        Canary.objects.filter(pk=first.pk).update(until=clock.now())
+
+    def _state_of(self, campaign: Campaign, first: Canary) -> str:
+        self._state(campaign)
+        first.refresh_from_db()
+        return str(first.state)
 
     def _tallies(self, campaign: Campaign) -> Counter[str]:
         with connection.cursor() as cursor:
