@@ -140,7 +140,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "suppression-forgotten-at-the-fetch",
-        "campaigns/sending/claim.py",
+        "campaigns/sending/questions.py",
         "THEN 'suppressed'\n",
         "THEN ''\n",
         ("campaigns/tests/test_lane.py::test_an_unsubscribe_spares_somebody_still_queued",),
