@@ -12,10 +12,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from django.conf import settings
 from django.db import connection
 
 from campaigns.models import Campaign, Delivery, Event, EventKind, Outcome, RelayTrace
+from campaigns.sending.relays import name_of
 from campaigns.stats import LEFT_OUT
 from compliance.consent import WORDS
 from compliance.models import Contact
@@ -212,7 +212,7 @@ def _row(delivery: Delivery, person: Contact | None, one: Outcome) -> Row:
         state=one.state,
         words=words,
         colour=colour,
-        server=_server(one.relay),
+        server=name_of(one.relay),
         at=one.at,
         code=one.code,
         said=said,
@@ -230,7 +230,7 @@ def _waiting(campaign: Campaign, found: Sequence[Any]) -> list[Row]:
             state=State.DEFERRED,
             words="Tried again later",
             colour="warn",
-            server=_server(relay),
+            server=name_of(relay),
             said=reason,
             due_at=due_at,
         )
@@ -268,11 +268,6 @@ def _marks(deliveries: Iterable[int]) -> dict[int, list[str]]:
         if delivery_id is not None and mark not in found.setdefault(delivery_id, []):
             found[delivery_id].append(mark)
     return found
-
-
-def _server(relay: str) -> str:
-    known = settings.RELAYS.get(relay)
-    return known.name if known else relay
 
 
 def _all(statement: str, values: dict[str, Any]) -> list[Any]:

@@ -6,9 +6,8 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from django.conf import settings
 from django.db import models
 from django.utils.text import slugify
 
@@ -233,9 +232,3 @@ def _headers(delivery: Delivery, outcomes: list[Outcome]) -> list[tuple[str, str
         return []
     head = raw.partition(b"\r\n\r\n")[0].decode("ascii").replace("\r\n ", " ")
     return [(name, value) for name, _, value in (line.partition(": ") for line in head.split("\r\n"))]
-
-
-def relay_name(key: str) -> str:
-    """Return a relay's host name."""
-    found: Any = settings.RELAYS.get(key)
-    return str(found.name) if found else key

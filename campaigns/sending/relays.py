@@ -25,6 +25,12 @@ def config(key: str) -> RelayConfig:
     return settings.RELAYS[key]
 
 
+def name_of(key: str) -> str:
+    """Return a relay's host name for people to read; the key itself where no such relay is set any more."""
+    known = settings.RELAYS.get(key)
+    return str(known.name) if known else key
+
+
 def other(key: str) -> str:
     """Return the key of the other relay."""
     return KEYS[1] if key == KEYS[0] else KEYS[0]
