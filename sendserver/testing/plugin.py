@@ -68,6 +68,12 @@ def _fresh_cache(request: pytest.FixtureRequest, settings: Any, worker_prefix: s
     return
 
 
+@pytest.fixture(autouse=True)
+def _own_files(tmp_path_factory: pytest.TempPathFactory, settings: Any) -> None:
+    """Give each test its own VAR_DIR: a head of the ledger that one test signed is no witness against the next."""
+    settings.VAR_DIR = tmp_path_factory.mktemp("var")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _nobody_empties_the_cache() -> Iterator[None]:
     """Refuse `cache.clear()`: it empties the server, and with it the counters of tests in other processes."""
