@@ -71,7 +71,8 @@ def _fresh_cache(request: pytest.FixtureRequest, settings: Any, worker_prefix: s
 @pytest.fixture(autouse=True)
 def _own_files(tmp_path_factory: pytest.TempPathFactory, settings: Any) -> None:
     """Give each test its own VAR_DIR: a head of the ledger that one test signed is no witness against the next."""
-    settings.VAR_DIR = tmp_path_factory.mktemp("var")
+    var = tmp_path_factory.mktemp("var")
+    settings.VAR_DIR, settings.MEDIA_ROOT, settings.JOURNAL_DIR = var, var / "uploads", var / "journal"
 
 
 @pytest.fixture(autouse=True, scope="session")
