@@ -244,7 +244,7 @@ SENDING = {
     "lease_seconds": env.int("SENDING_LEASE_SECONDS", default=900),
     "slice_seconds": env.int("SENDING_SLICE_SECONDS", default=50),
     "connections": env.int("SENDING_CONNECTIONS", default=10),
-    "chunk_size": env.int("SENDING_CHUNK_SIZE", default=500),
+    "chunk_size": env.int("SENDING_CHUNK_SIZE", default=1000),
     "stop_poll_seconds": env.float("SENDING_STOP_POLL_SECONDS", default=0.5),
     "timeouts": {"connect": 30.0, "command": 60.0, "body": 180.0, "dot": 600.0},
     "timeout_scale": env.float("SENDING_TIMEOUT_SCALE", default=1.0),

@@ -22,7 +22,7 @@ from accounts.allowance import TODAY_SQL
 from campaigns.sending import questions, relays, tokens, turns
 from campaigns.sending.owners import Owner
 from campaigns.sending.turns import CHUNK, RETRY, RETRYABLE_SQL, SENDABLE_SQL, Look, Turn
-from sendserver.lib import clock
+from sendserver.lib import clock, prepared
 
 RETRIES_AT_ONCE: Final = 200
 _ONLY_TEXT: Final = {str}
@@ -60,12 +60,20 @@ class Item(NamedTuple):
     campaign_id: int
     organization_id: int
     address: str
-    values: dict[str, str]
+    merge: str  # the frozen merge values as the database has them: read, they are several times as large
     attempt: int = 1
     previous: str = "planned"  # the state that its tally leaves
     first_at: datetime | None = None
     retry_id: int | None = None
     retry_fence: int = 0
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Read the merge values by name; once a message."""
+        stored: dict[str, Any] = json.loads(self.merge)
+        if set(map(type, stored.values())) <= _ONLY_TEXT:
+            return stored
+        return {name: str(value) for name, value in stored.items() if value is not None}
 
 
 @dataclass
@@ -220,22 +228,11 @@ def _unpaced(turn: Turn, people: int) -> None:
 def _people(bounds: dict[str, Any], organization_id: int) -> tuple[list[tuple[Item, str]], list[int]]:
     """Return a chunk's recipients without an outcome, each with what keeps it back ("" nothing), and their seqs."""
     campaign_id = bounds["campaign"]
-    with connection.cursor() as cursor:
-        cursor.execute(questions.fetch(), bounds)
-        rows = cursor.fetchall()
+    rows = prepared.ask(questions.fetch(), bounds)
     people = [
-        (Item(pk, campaign_id, organization_id, address, _texts(merge)), reason)
-        for pk, address, merge, reason, _ in rows
+        (Item(pk, campaign_id, organization_id, address, merge), reason) for pk, address, merge, reason, _ in rows
     ]
     return people, [row[4] for row in rows]
-
-
-def _texts(merge: str) -> dict[str, str]:
-    """Return the frozen merge values; a raw cursor gives JSON as text."""
-    stored: dict[str, Any] = json.loads(merge)
-    if set(map(type, stored.values())) <= _ONLY_TEXT:
-        return stored
-    return {name: str(value) for name, value in stored.items() if value is not None}
 
 
 def _lease(chunk_id: int, relay_key: str, owner: Owner, held: dict[str, int | None]) -> int:
@@ -267,7 +264,7 @@ def _take_retries(turn: Turn, relay_key: str, owner: Owner, share: Share, withou
         "owner": owner.as_text(),
         "relay": relay_key,
     }
-    rows = _all(questions.retries(share.deaths), values)
+    rows = prepared.ask_named(questions.retries(share.deaths), values)
     _unpaced(turn, limit - len(rows))
     if not rows:
         return None
@@ -288,7 +285,7 @@ def _retry_item(row: dict[str, Any]) -> Item:
         campaign_id=row["campaign_id"],
         organization_id=row["organization_id"],
         address=row["address"],
-        values=_texts(row["merge"]),
+        merge=row["merge"],
         attempt=row["attempt"],
         previous=row["previous"] or "planned",
         first_at=row["first_at"] if row["previous"] else None,  # who was only put off begins now
@@ -337,15 +334,8 @@ def _renew(cursor: Any, held: Claim, seconds: float) -> bool:
 
 
 def _one(statement: str, values: dict[str, Any]) -> dict[str, Any] | None:
-    rows = _all(statement, values)
+    rows = prepared.ask_named(statement, values)
     return rows[0] if rows else None
-
-
-def _all(statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        names = [column.name for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def first_time(item: Item) -> datetime:

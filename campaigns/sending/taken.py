@@ -68,7 +68,7 @@ class Taken:
 
     def _result(self, one: One) -> Result:
         reply = one.reply
-        item = Item(one.delivery_id, self.campaign_id, self.organization_id, "", {})
+        item = Item(one.delivery_id, self.campaign_id, self.organization_id, "", "{}")
         return result_of(
             item,
             State.ACCEPTED,

@@ -16,6 +16,7 @@ from django.db import connection
 
 from accounts.allowance import TODAY_SQL
 from campaigns.brakes import live_brake_sql
+from sendserver.lib import prepared
 
 _MAY_SQL: Final = f"""o.standing IN ('good', 'warned') AND o.closed_at IS NULL
   AND NOT {live_brake_sql("c.id", "o.id")}"""
@@ -119,9 +120,7 @@ def waiting(look: Look) -> list[Turn]:
         "paced": list(look.paced),
         "look_at": look.most,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return [Turn(*row) for row in cursor.fetchall()]
+    return [Turn(*row) for row in prepared.ask(statement, values)]
 
 
 def note_served(lane: str, organization_id: int, people: int) -> None:

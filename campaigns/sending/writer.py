@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
@@ -41,6 +42,7 @@ class Writer:
         self.letters: dict[int, mime.Letter] = {}
         self.counts: dict[int, Counts] = {}
         self.limit = WritingLimit(policy.RENDER_MAX_S)
+        self._loading = asyncio.Lock()
 
     def at_once(self, item: Item) -> mime.Written | None:
         """Return the message if its letter is loaded and it can be written; `written` says what follows if not."""
@@ -91,6 +93,9 @@ class Writer:
         await self.judge(item.campaign_id)
 
     async def _letter(self, campaign_id: int) -> mime.Letter:
-        letter = await self.lane.db(letters.load, campaign_id, self.lane.key)
-        self.letters[campaign_id] = letter
+        """Load a letter once, for however many connections begin with it together."""
+        async with self._loading:
+            letter = self.letters.get(campaign_id)
+            if letter is None:
+                letter = self.letters[campaign_id] = await self.lane.db(letters.load, campaign_id, self.lane.key)
         return letter

@@ -27,7 +27,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size
 
 @given(TEXT, st.integers(200, 299), TEXT.filter(lambda host: "\0" not in host))
 def test_what_is_taken_reads_like_any_other_result(words: str, code: int, host: str) -> None:
-    taken = Taken(Item(5, 7, 3, "ada@inbox.example", {}), "relay-1", host)
+    taken = Taken(Item(5, 7, 3, "ada@inbox.example", "{}"), "relay-1", host)
     said = taken.add(5, "2026-11-23T10:00:00.123456+00:00", Reply(code, (f"2.0.0 {words}",)), 3000)
     (result,) = taken.results()
     assert Result.from_json(json.loads(said)) == result
@@ -37,7 +37,7 @@ def test_what_is_taken_reads_like_any_other_result(words: str, code: int, host: 
 
 
 def test_what_is_emptied_begins_anew() -> None:
-    taken = Taken(Item(5, 7, 3, "ada@inbox.example", {}), "relay-1", "host")
+    taken = Taken(Item(5, 7, 3, "ada@inbox.example", "{}"), "relay-1", "host")
     taken.add(5, "2026-11-23T10:00:00+00:00", Reply(250, ("ok",)), 1)
     full = taken.emptied()
     taken.add(6, "2026-11-23T10:00:00+00:00", Reply(250, ("ok",)), 1)

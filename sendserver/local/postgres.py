@@ -3,6 +3,7 @@
 Does not migrate and holds no tables. The SQL that a real server needs is the same and is printed in docs/operations.md.
 """
 
+import contextlib
 import ctypes
 import os
 import re
@@ -39,18 +40,18 @@ PORT_TRIES = 5
 BUILTIN_LOCALE_SINCE = 17  # major version that knows the builtin provider
 CLONE_NEWUSER = 0x10000000  # unshare(2)
 
-# The address space and disk of one small machine; a real server is tuned by its operator.
+# A real server is tuned by its operator. How much memory and disk: `size_settings`.
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",  # no socket: their paths end at 107 bytes, a checkout's may not
     "dynamic_shared_memory_type": "mmap",  # /dev/shm is tiny or missing in many containers
     "huge_pages": "off",
-    "shared_buffers": "128MB",
     "min_wal_size": "32MB",
-    "max_wal_size": "256MB",
     "log_timezone": "UTC",
     "timezone": "UTC",
 }
+MIB = 1024 * 1024
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # versions 2 and 1
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum_naptime": "10s"}
 
 
@@ -221,10 +222,37 @@ def _environment() -> dict[str, str]:
     return {"LC_ALL": "C", "PATH": os.defpath, "TZ": "UTC"}
 
 
+def memory() -> int:
+    """Return how many octets of memory this machine has, or this container may use."""
+    found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for name in CGROUP_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # (ValueError: "max")
+            found = min(found, int(Path(name).read_text()))
+    return found
+
+
+def size_settings(memory_octets: int, free_octets: int) -> dict[str, str]:
+    """Return how much a server keeps in memory, and how much it writes before a checkpoint, on such a machine.
+
+    A sixteenth of the memory for its own pages, so that the portal, its workers and the system have room, 128 MiB to
+    1 GiB; with too little the pages of a running campaign or of a large upload are read again and again. An eighth of
+    the free disk for what a crash is made good from, 256 MiB to twice the pages.
+    """
+    buffers = min(max(memory_octets // 16 // MIB, 128), 1024)
+    return {
+        "shared_buffers": f"{buffers}MB",
+        "effective_cache_size": f"{max(memory_octets // 4 // MIB, 256)}MB",
+        "max_wal_size": f"{min(max(free_octets // 8 // MIB, 256), 2 * buffers)}MB",
+    }
+
+
 def specification(server: Postgres, port: int, *, durable: bool, max_connections: int) -> Spec:
     """Return how to start the server on `port`."""
     settings = {**SETTINGS, "port": str(port), "max_connections": str(max_connections)}
-    settings |= {} if durable else FORGETFUL
+    if durable:
+        settings |= size_settings(memory(), shutil.disk_usage(server.data).free)
+    else:
+        settings |= size_settings(0, 0) | FORGETFUL
     argv = [str(server.programs / "postgres"), "-D", str(server.data)]
     for name, value in settings.items():
         argv += ["-c", f"{name}={value}"]

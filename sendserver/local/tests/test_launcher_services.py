@@ -256,3 +256,14 @@ def test_data_in_a_tree_that_was_closed_is_not_silently_begun_anew(
 
     with pytest.raises(LauncherError, match="can no longer enter"):
         places.data_home(tmp_path, None)
+
+
+@pytest.mark.parametrize(
+    ("memory_gib", "free_gib", "buffers", "log"),
+    [(1, 100, 128, 256), (8, 100, 512, 1024), (64, 100, 1024, 2048), (64, 4, 1024, 512), (64, 0, 1024, 256)],
+)
+def test_the_server_takes_its_part_of_the_machine(memory_gib: int, free_gib: int, buffers: int, log: int) -> None:
+    """A small machine gets a small server; a nearly full disk keeps the log short."""
+    made = postgres.size_settings(memory_gib << 30, free_gib << 30)
+    assert (made["shared_buffers"], made["max_wal_size"]) == (f"{buffers}MB", f"{log}MB")
+    assert 0 < postgres.memory() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -14,7 +14,7 @@ PRODUCTION = {
     "lease_seconds": 900,
     "slice_seconds": 50,
     "connections": 10,
-    "chunk_size": 500,
+    "chunk_size": 1000,
     "stop_poll_seconds": 0.5,
     "timeouts": {"connect": 30.0, "command": 60.0, "body": 180.0, "dot": 600.0},
     "timeout_scale": 1.0,
