@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Final, TypeVar
 
 T = TypeVar("T")
-DEPTH: Final = 1  # finished pieces that may wait; each holds some megabytes
+DEPTH: Final = 1  # pieces made or being made while one is with the database; each holds some megabytes
 
 
 class _End:
@@ -25,40 +25,36 @@ def reading_ahead(make: Callable[[], Iterator[T]]) -> Iterator[Iterator[T]]:
 
     Nothing made there may ask the database: connections belong to a thread. The thread ends with the block.
     """
-    made: queue.Queue[T | _End] = queue.Queue(DEPTH)
-    stopped = threading.Event()
-
-    def put(thing: T | _End) -> bool:
-        while not stopped.is_set():
-            try:
-                made.put(thing, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
+    made: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
+    room, stopped = threading.Semaphore(DEPTH), threading.Event()
 
     def work() -> None:
         try:
-            for thing in make():
-                if not put(thing):
+            things = make()
+            while not stopped.is_set():
+                if not room.acquire(timeout=0.1):
+                    continue
+                try:
+                    made.put(next(things))
+                except StopIteration:
+                    made.put(_End())
                     return
         except BaseException as error:  # noqa: BLE001 (goes on to the other thread)
-            put(_End(error))
-        else:
-            put(_End())
+            made.put(_End(error))
 
     thread = threading.Thread(target=work, name="reading-ahead", daemon=True)
     thread.start()
     try:
-        yield _taken(made)
+        yield _taken(made, room)
     finally:
         stopped.set()
         thread.join()
 
 
-def _taken(made: queue.Queue[T | _End]) -> Iterator[T]:
+def _taken(made: queue.SimpleQueue[T | _End], room: threading.Semaphore) -> Iterator[T]:
     while True:
         thing = made.get()
+        room.release()
         if not isinstance(thing, _End):
             yield thing
             continue
