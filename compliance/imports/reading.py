@@ -254,7 +254,7 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[Row]:
         if not any(cell.strip() for cell in cells):
             continue
         found += 1
-        if found > UPLOAD_ROWS:
+        if found > UPLOAD_ROWS + 1:  # the head counts as none; where there is none, one more is read
             raise FileRefusedError(f"The file has more than {UPLOAD_ROWS:,} rows. Split it.", start)
         if len(cells) > UPLOAD_COLUMNS:
             raise FileRefusedError(

@@ -155,7 +155,9 @@ def test_a_giant_cell_is_refused(tmp_path):
 
 
 def test_more_rows_than_the_cap(tmp_path, monkeypatch):
+    """So many rows below the head are taken, as when lines are counted at the upload; one more is refused."""
     monkeypatch.setattr(reading, "UPLOAD_ROWS", 3)
+    assert len(rows_of(tmp_path, b"a\n1\n2\n3\n")) == 4
     with pytest.raises(FileRefusedError):
-        rows_of(tmp_path, b"a\n1\n2\n3\n")
+        rows_of(tmp_path, b"a\n1\n2\n3\n4\n")
     assert len(rows_of(tmp_path, b"a\n1\n\n\n2\n")) == 3
