@@ -77,6 +77,7 @@ class Contact(models.Model):
     country = models.CharField(max_length=2, blank=True)  # ISO 3166-1; empty counts as the strictest
     fields = models.JSONField(default=dict)  # further columns, name -> text
     tracking_consent_at = models.DateTimeField(null=True, blank=True)
+    bounced_at = models.DateTimeField(null=True)  # the last mail of this sender that came back; for segments
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
