@@ -11,10 +11,13 @@ from django.db import migrations, models
 CONSTRAINTS = """
 ALTER TABLE compliance_contacttag
   ADD CONSTRAINT contact_tag_of_tag FOREIGN KEY (tag_id) REFERENCES compliance_tag ON DELETE CASCADE,
-  ADD CONSTRAINT contact_tag_of_contact FOREIGN KEY (contact_id) REFERENCES compliance_contact ON DELETE CASCADE
+  ADD CONSTRAINT contact_tag_of_contact FOREIGN KEY (contact_id) REFERENCES compliance_contact ON DELETE CASCADE;
+ALTER TABLE compliance_contactbounce
+  ADD CONSTRAINT bounce_of_contact FOREIGN KEY (contact_id) REFERENCES compliance_contact ON DELETE CASCADE
 """
 WITHOUT = """
-ALTER TABLE compliance_contacttag DROP CONSTRAINT contact_tag_of_tag, DROP CONSTRAINT contact_tag_of_contact
+ALTER TABLE compliance_contacttag DROP CONSTRAINT contact_tag_of_tag, DROP CONSTRAINT contact_tag_of_contact;
+ALTER TABLE compliance_contactbounce DROP CONSTRAINT bounce_of_contact
 """
 
 
@@ -26,10 +29,22 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
-            model_name="contact",
-            name="bounced_at",
-            field=models.DateTimeField(null=True),
+        migrations.CreateModel(
+            name="ContactBounce",
+            fields=[
+                (
+                    "contact",
+                    models.OneToOneField(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="compliance.contact",
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+            ],
         ),
         migrations.CreateModel(
             name="Tag",

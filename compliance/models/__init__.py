@@ -10,7 +10,7 @@ from compliance.models.consent import (
     Verdict,
 )
 from compliance.models.imports import ImportBefore, ImportJob, ImportRow, ImportState, ProofRow
-from compliance.models.lists import Contact, ContactList, ListExit, ListMembership
+from compliance.models.lists import Contact, ContactBounce, ContactList, ListExit, ListMembership
 from compliance.models.registers import RegisterCheck, RegisterEntry, RegisterFile
 from compliance.models.retention import RetentionRun
 from compliance.models.segments import Segment, SegmentCount
@@ -25,6 +25,7 @@ __all__ = [
     "ConsentEvent",
     "ConsentEventPerson",
     "Contact",
+    "ContactBounce",
     "ContactField",
     "ContactList",
     "ContactTag",

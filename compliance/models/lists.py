@@ -77,7 +77,6 @@ class Contact(models.Model):
     country = models.CharField(max_length=2, blank=True)  # ISO 3166-1; empty counts as the strictest
     fields = models.JSONField(default=dict)  # further columns, name -> text
     tracking_consent_at = models.DateTimeField(null=True, blank=True)
-    bounced_at = models.DateTimeField(null=True)  # the last mail of this sender that came back; for segments
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -91,6 +90,19 @@ class Contact(models.Model):
 
     def __str__(self) -> str:
         return self.address
+
+
+class ContactBounce(models.Model):
+    """When a mail to a person last came back; beside the contact, so that no lane waits for an upload's locks.
+
+    The database deletes the row with the person (the constraint is made in the migration).
+    """
+
+    contact = models.OneToOneField(Contact, models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="+")
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.contact_id} at {self.at:%Y-%m-%d}"
 
 
 class ListMembership(models.Model):

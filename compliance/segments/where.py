@@ -187,7 +187,8 @@ def _happened(writer: _Writer, condition: Condition) -> str:
     """Whatever list it came by: somebody mailed yesterday through one list was mailed yesterday."""
     since = "" if condition.op == "never" else _ago(writer, condition)
     if condition.subject == "bounced":
-        test = f"COALESCE(c.bounced_at >= {since}, false)" if since else "c.bounced_at IS NOT NULL"
+        wanted = f"AND b.at >= {since}" if since else ""
+        test = f"EXISTS (SELECT 1 FROM compliance_contactbounce b WHERE b.contact_id = c.id {wanted})"
     else:
         wanted = f">= {since}" if since else "IS NOT NULL"
         test = f"""EXISTS (SELECT 1 FROM compliance_listmembership o

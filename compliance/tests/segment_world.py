@@ -8,6 +8,7 @@ from accounts.models import Organization
 from campaigns.tests.world import World, add_person, attest, make_world
 from compliance import tags
 from compliance.imports import kinds
+from compliance.lists import record_bounced
 from compliance.models import Contact, ContactField, ContactList, ListMembership, Segment
 from compliance.segments import counts, store
 from compliance.segments.conditions import Condition, Conditions, Group
@@ -60,7 +61,7 @@ def make(organization: Organization) -> World:
         )  # fmt: skip
     ListMembership.objects.filter(contact=ada).update(last_contact_at=now - timedelta(days=3))
     ListMembership.objects.filter(contact=ben).update(last_contact_at=now - timedelta(days=60))
-    Contact.objects.filter(pk=cy.pk).update(bounced_at=now - timedelta(days=10))
+    record_bounced(cy.pk, bytes(cy.address_hash), now - timedelta(days=10))
     ListMembership.objects.filter(contact=ben).update(added_at=now - timedelta(days=100))
     return world
 
