@@ -171,6 +171,14 @@ class Draft:
         """Tell whether there is room for another group."""
         return len(self.groups) < policy.SEGMENT_GROUPS and all(group.rows for group in self.groups)
 
+    def takes_changed(self, data: Mapping[str, str]) -> bool:
+        """Tell whether a condition wants another input than the page that was posted shows."""
+        return any(
+            row.takes != data.get(f"g{place}-c{number}-takes")
+            for place, group in enumerate(self.groups)
+            for number, row in enumerate(group.rows)
+        )
+
     def menu(self) -> dict[str, Choices]:
         """Return what a new condition can be about: heading -> (key, label)."""
         found: dict[str, Choices] = {}

@@ -96,7 +96,11 @@ def _write(request: PortalRequest, segment: Segment | None) -> HttpResponse:
         "most": policy.SEGMENT_CONDITIONS,
         "may_change": has_right(request.membership, Right.WRITE),
     }
-    return render(request, "compliance/segment.html", context)
+    response = render(request, "compliance/segment.html", context)
+    if request.headers.get("HX-Request") and not draft.takes_changed(request.POST):
+        # Another comparison with the same input: what is being typed into it must not be swapped away.
+        response["HX-Reswap"] = "none"
+    return response
 
 
 def _count(request: PortalRequest, draft: Draft) -> counts.Count | None:
