@@ -42,7 +42,6 @@ _NAMES: Final[dict[str, str]] = {
     "confirmed_at": (
         r"(confirm(ed|ation)?|double[ _-]?opt[ _-]?in|doi|verified|best[aä]tigt)([ _-]?(date|at|on|time|am|datum))?"
     ),
-    "tags": r"tags?|labels?|schlagw(ort|[oö]rter)|[eé]tiquettes?|etiquetas?",
     "source": r"source|form|origin|quelle|opt[ _-]?in[ _-]?(source|url|page)|signup[ _-]?page",
 }
 _PATTERNS: Final = {target: re.compile(rf"(?:{pattern})", re.IGNORECASE) for target, pattern in _NAMES.items()}

@@ -11,7 +11,7 @@ from django.urls import reverse
 from campaigns.own_data import collect
 from compliance import policy, tag_orders, tags
 from compliance.errors import SignatureRefusedError, TagRefusedError
-from compliance.imports import fixes, run, tagging, undo
+from compliance.imports import columns, fixes, run, tagging, undo
 from compliance.models import Contact, ContactTag, ImportJob, ImportRow, ImportState, Tag, TagOrder
 from compliance.tests import helpers
 from sendserver.lib import clock
@@ -201,6 +201,11 @@ def test_no_tag_no_question(larkfield, alice, django_assert_num_queries):
     job = helpers.signed(larkfield, alice.user, helpers.csv_of(helpers.people(3)))
     with django_assert_num_queries(0):
         tagging.write(None, job, {})
+
+
+def test_a_column_called_tags_is_not_taken_unasked(larkfield, alice):
+    """Tags are kept data: a file whose words would not do as tags must not lose rows by our guess."""
+    assert columns.propose(["email", "tags"], [["ada@reader.example", "x" * 90]]).targets == {0: "email"}
 
 
 def test_give_and_take_by_hand(larkfield, alice):
