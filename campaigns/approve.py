@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import F
 
 from accounts.models import User
-from campaigns import lifecycle
+from campaigns import lifecycle, narrowing
 from campaigns.compose import StaleDraftError, content_of
 from campaigns.content import snapshot as snapshots
 from campaigns.errors import CampaignError
@@ -48,6 +48,7 @@ class Order:
     at: datetime | None = None  # None: now
     zone: str = "UTC"
     typed: int | None = None
+    segment: str | None = None  # narrowing.digest() of the page; None where no page was
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def approve(campaign: Campaign, order: Order, *, actor: User) -> Ordered:
         return Ordered(locked, None, accepted=True)
     if locked.state != CampaignState.DRAFT or locked.version != order.version:
         raise StaleDraftError("This draft changed since you opened the page. Look at it again.")
+    if order.segment is not None and order.segment != narrowing.digest(narrowing.chosen(locked)):
+        raise StaleDraftError("The segment was changed since you opened the page. Look at it again.")
     proposal = propose(locked)
     _refuse(order, proposal.audience.mailable)
     answer = gate.judge(proposal)
@@ -90,7 +93,7 @@ def _refuse(order: Order, people: int) -> None:
 def _freeze(campaign: Campaign, order: Order, proposal: gate.Proposal, answer: gate.Answer, actor: User) -> None:
     """Write links and snapshot and move the draft on; what is sent is this snapshot and nothing else."""
     content, built = content_of(campaign, counted=True)
-    document = snapshots.document(content, list(campaign.lists.order_by("pk")))
+    document = snapshots.document(content, list(campaign.lists.order_by("pk")), narrowing.chosen(campaign))
     if snapshots.sha256(document) != proposal.content_sha256:
         raise StaleDraftError("The message changed while it was judged. Look at it again.")
     campaign.links.all().delete()

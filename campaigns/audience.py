@@ -21,6 +21,7 @@ from compliance.consent import EXPRESS, WORDS, country_sql, mailable_sql
 from compliance.gate import AudienceFacts
 from compliance.lists import state_sql
 from compliance.models import Contact, ContactList
+from compliance.segments.where import Where
 
 BUILT_IN: Final = ("first_name", "last_name", "email")
 COLUMNS: Final = {"first_name": "c.first_name", "last_name": "c.last_name", "email": "c.address"}
@@ -29,8 +30,12 @@ KEPT_ABOVE: Final = 20_000  # people; counting more takes long enough to be noti
 KEPT_SECONDS: Final = 60
 
 
-def _best(where: str = "") -> str:
-    """Return the query with one row per person; built on each call because the allowed bases are a setting."""
+def _best(only: Where | None, where: str = "") -> str:
+    """Return the query with one row per person; built on each call because the allowed bases are a setting.
+
+    `only` is the test of a segment: who does not pass is not in the audience at all (campaigns.narrowing).
+    """
+    where += f" AND {only.sql}" if only else ""
     return f"""
 SELECT DISTINCT ON (c.id) c.id, {country_sql()} AS country, {state_sql()} AS reason, m.basis, c.address, c.fields,
        c.first_name, c.last_name
@@ -61,14 +66,17 @@ def label(reason: str) -> str:
     return WORDS.get(reason, (reason, ""))[0]
 
 
-def count(organization_id: int, lists: Sequence[ContactList], needed: Collection[str] = ()) -> AudienceFacts:
+def count(
+    organization_id: int, lists: Sequence[ContactList], needed: Collection[str] = (), only: Where | None = None
+) -> AudienceFacts:
     """Return who would get a message to `lists` now; `needed` are keys of values that everybody must have."""
     if not lists:
         return AudienceFacts()
     rows = _query(
-        f"SELECT country, reason, basis, count(*) FROM ({_best()}) best GROUP BY 1, 2, 3",  # noqa: S608
+        f"SELECT country, reason, basis, count(*) FROM ({_best(only)}) best GROUP BY 1, 2, 3",  # noqa: S608
         organization_id,
         lists,
+        only,
     )
     return AudienceFacts(
         total=sum(row[3] for row in rows),
@@ -76,42 +84,46 @@ def count(organization_id: int, lists: Sequence[ContactList], needed: Collection
         by_country=_by_country(rows),
         left_out=_by_reason(rows),
         without_express=sum(row[3] for row in rows if not row[1] and row[2] not in EXPRESS),
-        missing_values=_missing(organization_id, lists, needed),
+        missing_values=_missing(organization_id, lists, needed, only),
     )
 
 
-def count_lately(organization_id: int, lists: Sequence[ContactList], needed: Collection[str] = ()) -> AudienceFacts:
+def count_lately(
+    organization_id: int, lists: Sequence[ContactList], needed: Collection[str] = (), only: Where | None = None
+) -> AudienceFacts:
     """Return `count`, at most KEPT_SECONDS old for long lists: the editor asks after every pause in typing."""
     if sum(one.people_count for one in lists) < KEPT_ABOVE:
-        return count(organization_id, lists, needed)
-    parts = [str(organization_id), *(str(one.pk) for one in lists), *sorted(needed)]
+        return count(organization_id, lists, needed, only)
+    parts = [str(organization_id), *(str(one.pk) for one in lists), *sorted(needed), repr(only)]
     key = "audience:" + hashlib.blake2s("|".join(parts).encode(), digest_size=12).hexdigest()
     found: AudienceFacts | None = cache.get(key)
     if found is None:
-        found = count(organization_id, lists, needed)
+        found = count(organization_id, lists, needed, only)
         cache.set(key, found, KEPT_SECONDS)
     return found
 
 
-def by_country_and_reason(organization_id: int, lists: Sequence[ContactList]) -> dict[str, list[tuple[str, int]]]:
+def by_country_and_reason(
+    organization_id: int, lists: Sequence[ContactList], only: Where | None = None
+) -> dict[str, list[tuple[str, int]]]:
     """Return for each country the reasons for leaving people out, most frequent first."""
     if not lists:
         return {}
-    sql = f"SELECT country, reason, count(*) FROM ({_best()}) best WHERE reason <> '' GROUP BY 1, 2"  # noqa: S608
+    sql = f"SELECT country, reason, count(*) FROM ({_best(only)}) best WHERE reason <> '' GROUP BY 1, 2"  # noqa: S608
     found: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for country, reason, people in sorted(_query(sql, organization_id, lists), key=lambda row: -row[2]):
+    for country, reason, people in sorted(_query(sql, organization_id, lists, only), key=lambda row: -row[2]):
         found[country].append((label(reason), people))
     return dict(found)
 
 
-def left_out(organization_id: int, lists: Sequence[ContactList]) -> Iterator[Left]:
+def left_out(organization_id: int, lists: Sequence[ContactList], only: Where | None = None) -> Iterator[Left]:
     """Yield everybody who is left out, by address."""
-    sql = f"SELECT address, country, reason FROM ({_best()}) best WHERE reason <> '' ORDER BY address"  # noqa: S608
-    for row in _query(sql, organization_id, lists) if lists else []:
+    sql = f"SELECT address, country, reason FROM ({_best(only)}) best WHERE reason <> '' ORDER BY address"  # noqa: S608
+    for row in _query(sql, organization_id, lists, only) if lists else []:
         yield Left(*row)
 
 
-def samples(organization_id: int, lists: Sequence[ContactList], size: int) -> list[Contact]:
+def samples(organization_id: int, lists: Sequence[ContactList], size: int, only: Where | None = None) -> list[Contact]:
     """Return up to `size` mailable people, those without a name first: what breaks shows early.
 
     Looks at the first FIELD_SAMPLE memberships only, so that a list of a million costs no more.
@@ -120,8 +132,10 @@ def samples(organization_id: int, lists: Sequence[ContactList], size: int) -> li
         return []
     few = f"""AND m.id IN (SELECT early.id FROM compliance_listmembership early
                            WHERE early.contact_list_id = ANY(%(lists)s) ORDER BY early.id LIMIT {FIELD_SAMPLE})"""  # noqa: S608 (our own text)
-    sql = f"SELECT id FROM ({_best(few)}) best WHERE reason = '' ORDER BY (first_name <> ''), id LIMIT {int(size)}"  # noqa: S608
-    ids = [row[0] for row in _query(sql, organization_id, lists)]
+    sql = (
+        f"SELECT id FROM ({_best(only, few)}) best WHERE reason = '' ORDER BY (first_name <> ''), id LIMIT {int(size)}"  # noqa: S608
+    )
+    ids = [row[0] for row in _query(sql, organization_id, lists, only)]
     known = Contact.objects.in_bulk(ids)
     return [known[pk] for pk in ids]
 
@@ -178,7 +192,7 @@ def _by_reason(rows: Sequence[tuple]) -> tuple[tuple[str, str, int], ...]:
 
 
 def _missing(
-    organization_id: int, lists: Sequence[ContactList], needed: Collection[str]
+    organization_id: int, lists: Sequence[ContactList], needed: Collection[str], only: Where | None
 ) -> tuple[tuple[str, int], ...]:
     keys = sorted(needed)
     if not keys:
@@ -187,8 +201,8 @@ def _missing(
     columns = ", ".join(
         f"count(*) FILTER (WHERE btrim(COALESCE({_column(key, at)}, '')) = '')" for at, key in names.items()
     )
-    sql = f"SELECT {columns} FROM ({_best()}) c WHERE c.reason = ''"  # noqa: S608 (keys are parameters)
-    found = zip(keys, _query(sql, organization_id, lists, **names)[0], strict=True)
+    sql = f"SELECT {columns} FROM ({_best(only)}) c WHERE c.reason = ''"  # noqa: S608 (keys are parameters)
+    found = zip(keys, _query(sql, organization_id, lists, only, **names)[0], strict=True)
     return tuple(sorted(((name, people) for name, people in found if people), key=lambda pair: -pair[1]))
 
 
@@ -196,7 +210,10 @@ def _column(key: str, parameter: str) -> str:
     return COLUMNS.get(key, f"c.fields->>%({parameter})s")
 
 
-def _query(sql: str, organization_id: int, lists: Sequence[ContactList], **more: str) -> list[tuple[Any, ...]]:
+def _query(
+    sql: str, organization_id: int, lists: Sequence[ContactList], only: Where | None, **more: str
+) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(sql, {"organization": organization_id, "lists": [one.pk for one in lists], **more})
+        chosen: dict[str, Any] = {"organization": organization_id, "lists": [one.pk for one in lists]}
+        cursor.execute(sql, {**chosen, **(only.values if only else {}), **more})
         return cursor.fetchall()

@@ -20,7 +20,7 @@ from campaigns.content.compile import MessageContent
 from campaigns.errors import CampaignError
 from campaigns.models import Campaign, CampaignState
 from compliance import gate
-from compliance.models import ContactList
+from compliance.models import ContactList, Segment
 from sendserver.lib import clock
 
 STARTER = """Hello {{ first_name | default: "there" }},
@@ -54,6 +54,7 @@ class Changes:
     body: str
     offer_ends_at: date | None
     lists: tuple[ContactList, ...]
+    segment: Segment | None = None
 
 
 def new_draft(organization: Organization, *, name: str, actor: User) -> Campaign:
@@ -82,6 +83,7 @@ def copy(campaign: Campaign, *, actor: User) -> Campaign:
         from_address=campaign.from_address,
         body_format=campaign.body_format,
         body=campaign.body,
+        segment=campaign.segment,
         created_by=actor,
         copied_from=campaign,
     )
@@ -107,6 +109,7 @@ def save_draft(campaign: Campaign, changes: Changes, *, version: int) -> int:
         body_format=changes.body_format,
         body=changes.body.replace("\r\n", "\n").replace("\r", "\n"),
         offer_ends_at=changes.offer_ends_at,
+        segment=changes.segment,
         version=F("version") + 1,
         updated_at=clock.now(),
     )

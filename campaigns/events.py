@@ -21,6 +21,7 @@ from campaigns.bounces import HARD, BounceClass
 from campaigns.models import Delivery, Event, EventKind
 from campaigns.sending.resolve import by_evidence
 from compliance import policy
+from compliance.lists import record_bounced
 from compliance.models import Contact, Suppression
 from compliance.suppression import suppress
 from sendserver.lib.addresses import AddressKey, Who
@@ -93,6 +94,10 @@ def _insert(data: EventData) -> int | None:
 def _follow(data: EventData, delivery: Delivery) -> None:
     if data.source != "smtp":  # whoever got something back from a message proves that it arrived
         by_evidence(delivery, f"{data.kind} by {data.source}", at=data.at)
+    if data.kind == EventKind.BOUNCED:
+        # Behind the commit, alone: a lane's transaction must hold no locks on people that another lane wants too.
+        noted = (delivery.contact_id, bytes(delivery.address_hash), data.at)
+        transaction.on_commit(lambda: record_bounced(*noted), robust=True)
     reason = _reason(data)
     if reason is not None:
         _suppress(data, delivery, reason)

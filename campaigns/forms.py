@@ -9,13 +9,14 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from django import forms
+from django.db.models import Q
 
 from accounts.models import FromAddress, Organization
 from campaigns.approve import Order, in_zone
 from campaigns.compose import Changes, from_addresses
 from campaigns.models import Campaign
 from compliance.lists import open_lists
-from compliance.models import ContactList
+from compliance.models import ContactList, Segment
 
 LINE_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # also what turns the direction of text
 _ZONES = """
@@ -46,6 +47,14 @@ class ListChoice(forms.ModelMultipleChoiceField):
         return f"{obj.name}, {obj.people_count:,}"
 
 
+class SegmentChoice(forms.ModelChoiceField):
+    """The organization's segments."""
+
+    def label_from_instance(self, obj: Segment) -> str:
+        """Return the name; one that was deleted says so, and still stands until another is chosen."""
+        return f"{obj.name} (deleted: choose another)" if obj.deleted_at else obj.name
+
+
 class NewForm(forms.Form):
     """The name of a new campaign; only its authors see it."""
 
@@ -61,6 +70,13 @@ class DraftForm(forms.Form):
     lists = ListChoice(
         queryset=ContactList.objects.none(), required=False, label="To", widget=forms.CheckboxSelectMultiple
     )
+    segment: forms.ModelChoiceField = SegmentChoice(
+        queryset=Segment.objects.none(),
+        required=False,
+        label="Only those in",
+        empty_label="Everybody on these lists",
+        to_field_name="uid",
+    )
     from_address: forms.ModelChoiceField = forms.ModelChoiceField(
         queryset=FromAddress.objects.none(), required=False, label="From", empty_label="Choose an address"
     )
@@ -75,8 +91,11 @@ class DraftForm(forms.Form):
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
 
-    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, organization: Organization, segment: Segment | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._segment = segment
+        mine = Segment.objects.for_org(organization).filter(Q(deleted_at=None) | Q(pk=segment.pk if segment else None))
+        self.fields["segment"].queryset = mine.order_by("name", "pk")  # type: ignore[attr-defined]
         self.fields["lists"].queryset = open_lists(organization)  # type: ignore[attr-defined]
         self.fields["from_address"].queryset = from_addresses(organization)  # type: ignore[attr-defined]
         self.fields["body"].widget.attrs |= {"id": "b", "spellcheck": "true", "rows": 24}
@@ -86,7 +105,13 @@ class DraftForm(forms.Form):
         """Return the form filled with a draft."""
         names = ("version", "name", "from_address", "subject", "preheader", "body_format", "body", "offer_ends_at")
         initial = {name: getattr(campaign, name) for name in names}
-        return cls(initial={**initial, "lists": campaign.lists.all()}, organization=campaign.organization)
+        segment = campaign.segment
+        initial |= {"lists": campaign.lists.all(), "segment": segment.uid if segment else None}
+        return cls(initial=initial, organization=campaign.organization, segment=segment)
+
+    def clean_segment(self) -> Segment | None:
+        """Return the segment chosen; a page that does not know of segments leaves the draft's own."""
+        return self.cleaned_data["segment"] if "segment" in self.data else self._segment
 
     def for_page(self) -> DraftForm:
         """Return the form for showing: what a campaign needs before it is sent is not marked as optional.
@@ -94,7 +119,7 @@ class DraftForm(forms.Form):
         Checks the input first, since a draft may still be saved without these.
         """
         _ = self.errors
-        for name in ("lists", "from_address", "subject", "preheader", "body"):
+        for name in ("lists", "segment", "from_address", "subject", "preheader", "body"):
             self.fields[name].required = True
         return self
 
@@ -110,6 +135,7 @@ class ApproveForm(forms.Form):
     use_required_attribute = False
     key = forms.UUIDField(widget=forms.HiddenInput)
     version = forms.IntegerField(widget=forms.HiddenInput)
+    segment = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
     when = forms.ChoiceField(
         choices=[
             ("now", "Now | As soon as you press the button"),
@@ -169,4 +195,6 @@ class ApproveForm(forms.Form):
         data = self.cleaned_data
         key: UUID = data["key"]
         zone = data["zone"] or "UTC"
-        return Order(key=key, version=data["version"], at=data.get("at"), zone=zone, typed=data["typed"])
+        return Order(
+            key=key, version=data["version"], at=data.get("at"), zone=zone, typed=data["typed"], segment=data["segment"]
+        )

@@ -21,7 +21,7 @@ from django.urls import reverse
 
 from campaigns.models import Delivery, Event, InboundMail, Outcome
 from campaigns.returning import Holder, holder_of_delivery
-from compliance import consent_events, list_exits, policy
+from compliance import consent_events, list_exits, policy, tags
 from compliance.models import Contact, ContactList, ImportRow, Suppression
 from sendserver.lib import clock, ratelimit
 from sendserver.lib.tokens import Purpose, open_token, seal
@@ -76,6 +76,7 @@ def _person(contact: Contact) -> Row:
         "last_name": contact.last_name,
         "country": contact.country,
         "further_fields": contact.fields,
+        "tags": [tag.name for tag in tags.of_contact(contact)],
         "agreed_to_counting_at": contact.tracking_consent_at,
         "stored_since": contact.created_at,
         "changed_at": contact.updated_at,

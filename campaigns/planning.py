@@ -10,19 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection, transaction
 
 from accounts import audit
-from campaigns import approve, brakes, canary, lifecycle
+from campaigns import approve, brakes, canary, lifecycle, narrowing
 from campaigns.models import Brake, Campaign, CampaignState, Canary, Chunk
 from campaigns.sending.poke import poke_after_commit
 from campaigns.sending.relays import KEYS
 from compliance import registers
 from compliance.consent import mailable_sql
 from compliance.provenance.canary import Unproven, unproven
+from compliance.segments.where import Where
 from compliance.suppression import live_suppression_sql
 from sendserver.lib import clock
 from sendserver.lib.states import TransitionRefusedError
@@ -42,7 +43,7 @@ WITH audience AS (
   JOIN compliance_contactlist l ON l.id = chosen.contactlist_id AND l.organization_id = %(organization)s
   JOIN compliance_listmembership m ON m.contact_list_id = l.id
   JOIN compliance_contact c ON c.id = m.contact_id AND c.organization_id = %(organization)s
-  WHERE chosen.campaign_id = %(campaign)s
+  WHERE chosen.campaign_id = %(campaign)s{only}
   ORDER BY c.id, ({reason} <> ''), m.consent_at DESC NULLS LAST, m.id
 ), ordered AS (
   SELECT audience.*, {wave} AS wave FROM audience{places}
@@ -127,16 +128,18 @@ def _plan(campaign: Campaign) -> PlanResult:
 
 def _write_deliveries(campaign: Campaign) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(
-            _statement("0", "") + _INSERT, {"campaign": campaign.pk, "organization": campaign.organization_id}
-        )
+        values = {"campaign": campaign.pk, "organization": campaign.organization_id}
+        only = narrowing.where(campaign)
+        cursor.execute(_statement("0", "", only) + _INSERT, values | (only.values if only else {}))
     return 0
 
 
 def _write_sampled(campaign: Campaign, first: Unproven) -> int:
     """Write the deliveries with a sample in front; return for how many people that sample speaks, itself included."""
-    statement = f"{_statement(_WAVE, _PLACES)}, written AS ({_INSERT}) {_SAMPLED}"
-    values: dict[str, int | bytes | list[int]] = {
+    only = narrowing.where(campaign)
+    statement = f"{_statement(_WAVE, _PLACES, only)}, written AS ({_INSERT}) {_SAMPLED}"
+    values: dict[str, Any] = {
+        **(only.values if only else {}),
         "campaign": campaign.pk,
         "organization": campaign.organization_id,
         "jobs": list(first.job_ids),
@@ -147,9 +150,11 @@ def _write_sampled(campaign: Campaign, first: Unproven) -> int:
         return int(cursor.fetchone()[0])
 
 
-def _statement(wave: str, places: str) -> str:
+def _statement(wave: str, places: str, only: Where | None) -> str:
     suppressed = live_suppression_sql("c.address_hash", "c.organization_id")
-    return _AUDIENCE.format(suppressed=suppressed, reason=mailable_sql("m", "c", "l"), wave=wave, places=places)
+    test = f"\n    AND {only.sql}" if only else ""
+    reason = mailable_sql("m", "c", "l")
+    return _AUDIENCE.format(suppressed=suppressed, reason=reason, wave=wave, places=places, only=test)
 
 
 def _counts(campaign: Campaign) -> dict[str, int]:

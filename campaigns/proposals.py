@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from accounts import allowance, domains, standing
 from accounts.models import FromAddress, Organization
-from campaigns import audience
+from campaigns import audience, narrowing
 from campaigns.compose import content_of, identity_of, profile_of
 from campaigns.content.body import Built
 from campaigns.content.compile import CompiledMessage, MessageContent, compile_message
@@ -37,7 +38,7 @@ def propose(campaign: Campaign, *, lately: bool = False) -> gate.Proposal:
         problems = error.problems
     needed = message.needed_fields if message else frozenset()
     count = audience.count_lately if lately else audience.count
-    people = count(campaign.organization_id, lists, needed)
+    people = count(campaign.organization_id, lists, needed, narrowing.where(campaign))
     trials = _trials(message, campaign, lists) if message and content and content.from_address else ()
     return gate.Proposal(
         now=clock.now(),
@@ -54,14 +55,15 @@ def propose(campaign: Campaign, *, lately: bool = False) -> gate.Proposal:
         unsubscribe_url=Links.of(NOBODY).unsubscribe_url,
         lists=_lists(lists),
         audience=people,
-        content_sha256=fingerprint(content, lists) if content else b"\x00" * 32,
+        segment=narrowing.facts(campaign),
+        content_sha256=fingerprint(content, lists, narrowing.chosen(campaign)) if content else b"\x00" * 32,
         offer_ends_at=campaign.offer_ends_at,
     )
 
 
-def fingerprint(content: MessageContent, lists: Sequence[ContactList]) -> bytes:
-    """Return the hash of what is approved: the words, the lists and the rules (rules CONTENT-SNAPSHOT), 32 bytes."""
-    return sha256(document(content, lists))
+def fingerprint(content: MessageContent, lists: Sequence[ContactList], segment: dict[str, Any] | None = None) -> bytes:
+    """Return the hash of what is approved: words, lists, segment and rules (rules CONTENT-SNAPSHOT), 32 bytes."""
+    return sha256(document(content, lists, segment))
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,10 @@ class Trial:
 
 def _trials(message: CompiledMessage, campaign: Campaign, lists: Sequence[ContactList]) -> tuple[Trial, ...]:
     """Write the message for real contacts; who cannot be written to is counted by the audience, not here."""
-    people = audience.samples(campaign.organization_id, lists, policy.MERGE_SAMPLES)
+    only = narrowing.where(campaign)
+    people = audience.samples(campaign.organization_id, lists, policy.MERGE_SAMPLES, only)
+    if only and not people:  # none of the first ones: the lists' people have the same columns
+        people = audience.samples(campaign.organization_id, lists, policy.MERGE_SAMPLES)
     values = [audience.values_of(one) for one in people] or [example_values(campaign)]
     written = [trial for one in values if (trial := _trial(message, one))]
     if not written:

@@ -17,9 +17,9 @@ from django.db import transaction
 from accounts import audit, personal
 from accounts.ledger import append_chained
 from accounts.models import BusinessProfile, Organization, User
-from compliance import answers, policy, roots
+from compliance import answers, contact_fields, policy, roots
 from compliance.consent import months_before
-from compliance.errors import SignatureRefusedError
+from compliance.errors import FieldRefusedError, SignatureRefusedError
 from compliance.imports import holds, lifecycle
 from compliance.imports.scan import counts_of
 from compliance.models import Attestation, AttestationPerson, ContactList, ImportJob, ImportState
@@ -87,6 +87,7 @@ def submit(job: ImportJob, signer: Signer, *, shown: str | None = None) -> Attes
     reasons = holds.reasons(holds.facts_of(job, answers.claim_of(job)))
     with transaction.atomic():
         _lock(job, signer.role)
+        _enter_columns(job)
         if reasons:
             text = " ".join(reason["text"] for reason in reasons)
             ContactList.objects.filter(pk=job.contact_list_id, held_at=None).update(
@@ -114,6 +115,13 @@ def _lock(job: ImportJob, role: str) -> None:
     ContactList.objects.select_for_update().get(pk=job.contact_list_id)
     if (fingerprint(now, role), now.scan) != (fingerprint(job, role), job.scan):
         raise SignatureRefusedError(CHANGED)
+
+
+def _enter_columns(job: ImportJob) -> None:
+    try:
+        contact_fields.enter(job)
+    except FieldRefusedError as error:
+        raise SignatureRefusedError(str(error)) from error
 
 
 def _refuse_unready(job: ImportJob, signer: Signer) -> None:

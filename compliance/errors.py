@@ -41,3 +41,19 @@ class RegisterRefusedError(ComplianceError):
 
 class SignatureRefusedError(ComplianceError):
     """A statement cannot be signed: something is missing, or the second factor is not fresh."""
+
+
+class TagRefusedError(ComplianceError):
+    """A tag cannot be made, renamed or deleted."""
+
+
+class FieldRefusedError(ComplianceError):
+    """A further column cannot be of this kind."""
+
+
+class SegmentRefusedError(ComplianceError):
+    """Conditions cannot be taken; `place` is (group, condition), both from 0, where one of them is meant."""
+
+    def __init__(self, text: str, place: tuple[int, int] | None = None) -> None:
+        super().__init__(text)
+        self.place = place

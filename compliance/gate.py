@@ -69,6 +69,16 @@ class ListFacts:
 
 
 @dataclass(frozen=True)
+class SegmentFacts:
+    """The segment that narrows the lists: its conditions in words, and what is wrong with it ("" nothing)."""
+
+    name: str
+    lines: tuple[str, ...] = ()
+    fault: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True)
 class AudienceFacts:
     """Who would get it now: counts only."""
 
@@ -119,6 +129,7 @@ class Proposal:
     content_sha256: bytes
     offer_ends_at: date | None = None
     declared_domains: tuple[str, ...] = ()
+    segment: SegmentFacts | None = None
 
 
 @dataclass(frozen=True)

@@ -156,3 +156,14 @@ def record_mailed(membership_ids: list[int], at: datetime) -> int:
             [at, membership_ids],
         )
         return int(cursor.rowcount)
+
+
+def record_bounced(contact_id: int, address_hash: bytes, at: datetime) -> None:
+    """Note that a mail to a contact came back at `at`; nothing where they have another address by now, or are gone."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO compliance_contactbounce AS b (contact_id, at)
+               SELECT c.id, %s FROM compliance_contact c WHERE c.id = %s AND c.address_hash = %s
+               ON CONFLICT (contact_id) DO UPDATE SET at = GREATEST(b.at, excluded.at)""",
+            [at, contact_id, address_hash],
+        )

@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 
 from accounts import audit
 from accounts.models import Organization, User
-from compliance import consent_events, lists, suppression
+from compliance import consent_events, lists, suppression, tags
 from compliance.attestations import valid_attestation
 from compliance.consent_events import Circumstances, Kind, Step
 from compliance.countries import assumed
@@ -207,6 +207,7 @@ def remove(contact: Contact, *, actor: User) -> None:
 def delete(contact: Contact) -> None:
     """Delete a person and every membership, not audited; for callers that say why themselves."""
     touched = list(ContactList.objects.filter(memberships__contact=contact))
+    tags.forget(contact)
     contact.delete()
     for row in touched:
         lists.recount(row)

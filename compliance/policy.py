@@ -233,6 +233,15 @@ EVIDENCE_FILES: Final = N("EVIDENCE_FILES", 5, "files", "UPLOAD-LIMITS", "Eviden
 EVIDENCE_MB: Final = N("EVIDENCE_MB", 5, "MB", "UPLOAD-LIMITS", "One evidence file, at most")
 SOURCES_MAX: Final = N("SOURCES_MAX", 10, "sources", "UPLOAD-LIMITS", "Further sources of one file, at most")
 LIST_CHECK_H: Final = N("LIST_CHECK_H", 4, "working hours", "SRC-SIZE-JUMP", "Our staff usually looks at a list within")
+G = "SEGMENT-LIMITS"
+TAGS_MAX: Final = N("TAGS_MAX", 1000, "tags", G, "Tags of one organization, at most")
+TAGS_AT_ONCE: Final = N("TAGS_AT_ONCE", 50, "tags", G, "Tags given to a person at once, at most")
+FIELDS_MAX: Final = N("FIELDS_MAX", 300, "columns", G, "Further columns of one organization, at most")
+SEGMENTS_MAX: Final = N("SEGMENTS_MAX", 200, "segments", G, "Segments of one organization, at most")
+SEGMENT_GROUPS: Final = N("SEGMENT_GROUPS", 5, "groups", G, "Groups of conditions in a segment, at most")
+SEGMENT_CONDITIONS: Final = N("SEGMENT_CONDITIONS", 20, "conditions", G, "Conditions of a segment, at most")
+SEGMENT_DAYS: Final = N("SEGMENT_DAYS", 3650, "days", G, "A condition looks back, at most")
+SEGMENT_COUNT_S: Final = N("SEGMENT_COUNT_S", 120, "seconds", G, "Counting a segment may take, at most")
 
 # --- Where a list comes from (compliance.provenance; points: decision 0030)
 P = "SRC-PATTERN"

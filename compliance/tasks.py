@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from compliance import registers
+from compliance import registers, tag_orders
 from compliance.imports import abandoned, undo
 from compliance.imports.run import run, waiting
 from compliance.imports.scan import scan
 from compliance.models import ImportJob, ImportState
 from compliance.provenance import marks
+from compliance.segments import counts
 from sendserver.lib import clock
 
 _COUNTED = (ImportState.MAPPED, ImportState.ANSWERED)
@@ -55,3 +56,18 @@ def check_registers() -> int:
 def remember_lists() -> int:
     """Remember who was uploaded by whom, for judging later uploads; return how many uploads were remembered."""
     return marks.remember_all()
+
+
+@shared_task(name="compliance.count_segments")
+def count_segments(_organization_id: int = 0) -> int:
+    """Count the segments that pages asked for, whoever's; return how many."""
+    return counts.work()
+
+
+@shared_task(name="compliance.carry_tag_orders")
+def carry_tag_orders(_order_id: int = 0) -> int:
+    """Carry orders for whole lists on, each for a while; return how many were found."""
+    found = tag_orders.waiting()
+    for order in found:
+        tag_orders.go_on(order, seconds=10)
+    return len(found)

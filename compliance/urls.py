@@ -2,7 +2,18 @@
 
 from django.urls import URLPattern, path
 
-from compliance.views import do_not_mail, imports, lists, people, proof, signups, sources, uploads
+from compliance.views import (
+    do_not_mail,
+    imports,
+    lists,
+    people,
+    proof,
+    segments,
+    signups,
+    sources,
+    tags,
+    uploads,
+)
 
 urlpatterns: list[URLPattern] = [
     path("portal/lists/", lists.all_lists, name="lists"),
@@ -31,6 +42,17 @@ urlpatterns: list[URLPattern] = [
     path("portal/imports/<uuid:uid>/evidence/<int:pk>/", sources.import_evidence, name="import_evidence"),
     path("portal/imports/<uuid:uid>/statement/", imports.import_statement, name="import_statement"),
     path("portal/imports/<uuid:uid>/rows/<int:line>/", imports.import_row, name="import_row"),
+    path("portal/lists/tags/", tags.all_tags, name="tags"),
+    path("portal/lists/tags/<uuid:uid>/", tags.tag_detail, name="tag_detail"),
+    path("portal/lists/tags/<uuid:uid>/delete/", tags.tag_delete, name="tag_delete"),
+    path("portal/lists/columns/<uuid:uid>/text/", tags.field_text, name="field_text"),
+    path("portal/lists/<uuid:uid>/tags/", tags.list_tags, name="list_tags"),
+    path("portal/people/<uuid:uid>/tags/", tags.contact_tags, name="contact_tags"),
+    path("portal/lists/segments/", segments.all_segments, name="segments"),
+    path("portal/lists/segments/new/", segments.segment_new, name="segment_new"),
+    path("portal/lists/segments/count/", segments.segment_count, name="segment_count"),
+    path("portal/lists/segments/<uuid:uid>/", segments.segment_detail, name="segment_detail"),
+    path("portal/lists/segments/<uuid:uid>/delete/", segments.segment_delete, name="segment_delete"),
     path("portal/do-not-mail/", do_not_mail.do_not_mail, name="do_not_mail"),
     path("portal/do-not-mail/file/", do_not_mail.do_not_mail_export, name="do_not_mail_export"),
 ]

@@ -37,6 +37,8 @@ app.conf.beat_schedule = {
     "retention": {"task": "pages.retention", "schedule": crontab(hour="3", minute="20")},
     "resume-imports": {"task": "compliance.resume_imports", "schedule": 30.0},
     "remember-lists": {"task": "compliance.remember_lists", "schedule": 60.0},
+    "count-segments": {"task": "compliance.count_segments", "schedule": 15.0},
+    "carry-tag-orders": {"task": "compliance.carry_tag_orders", "schedule": 15.0},
     "judge-reputation": {"task": "abuse.judge_reputation", "schedule": 60.0},
     "remind-staff": {"task": "abuse.remind", "schedule": 900.0},
 }

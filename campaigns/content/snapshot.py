@@ -13,10 +13,13 @@ from compliance.models import ContactList
 from sendserver.lib import chain
 
 
-def document(content: MessageContent, lists: Sequence[ContactList]) -> dict[str, Any]:
-    """Return what a snapshot keeps: the content, the lists' uids and the versions of the rules that judged it."""
+def document(
+    content: MessageContent, lists: Sequence[ContactList], segment: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return what a snapshot keeps: content, the lists' uids, the segment's conditions, the versions of the rules."""
     uids = sorted(str(one.uid) for one in lists)
-    return {**content.to_json(), "lists": uids, "rules": rules.version()}
+    kept = {**content.to_json(), "lists": uids, "rules": rules.version()}
+    return {**kept, "segment": segment} if segment else kept
 
 
 def sha256(stored: dict[str, Any]) -> bytes:

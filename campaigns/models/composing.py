@@ -10,7 +10,7 @@ from django.db import models
 
 from accounts.models import FromAddress, Organization
 from accounts.tenancy import OrgQuerySet
-from compliance.models import ContactList
+from compliance.models import ContactList, Segment
 
 
 class CampaignState(models.TextChoices):
@@ -44,6 +44,8 @@ class Campaign(models.Model):
     body = models.TextField(blank=True)
     offer_ends_at = models.DateField(null=True, blank=True)
     lists = models.ManyToManyField(ContactList, related_name="campaigns", blank=True)
+    # Takes people away from the lists; frozen with the snapshot when approved. Segments are never deleted as rows.
+    segment = models.ForeignKey(Segment, models.RESTRICT, null=True, blank=True, related_name="+", db_index=False)
     version = models.PositiveIntegerField(default=1)  # rises with every saved change; refuses lost updates
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)

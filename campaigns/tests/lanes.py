@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 
 from accounts.models import Organization
-from campaigns import compose, planning
+from campaigns import compose, narrowing, planning
 from campaigns.content import snapshot as snapshots
 from campaigns.models import Campaign, CampaignState, Link, Snapshot
 from campaigns.sending import deliver
@@ -82,7 +82,7 @@ def frozen(world: World, **fields: object) -> Campaign:
     """Return a campaign in state PLANNING with its frozen content, as behind an approval."""
     draft = make_draft(world, None, from_address=world.from_address, **fields)  # type: ignore[arg-type]
     content, built = compose.content_of(draft, counted=True)
-    document = snapshots.document(content, list(draft.lists.order_by("pk")))
+    document = snapshots.document(content, list(draft.lists.order_by("pk")), narrowing.chosen(draft))
     snapshot = Snapshot.objects.create(
         campaign_uid=draft.uid,
         version=1,

@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
-from campaigns import audience, compose
+from campaigns import audience, compose, narrowing
 from campaigns.content import merge
 from campaigns.content.compile import compile_message
 from campaigns.errors import CampaignError, ContentError, RenderError
@@ -48,7 +48,7 @@ def edit(request: PortalRequest, uid: UUID) -> HttpResponseBase:
 def save(request: PortalRequest, uid: UUID) -> HttpResponse:
     """Save what was typed; answers htmx with the saved line and the new version."""
     campaign = get_object_for(request, Campaign, uid)
-    form = DraftForm(_with_fix(request), organization=request.org)
+    form = DraftForm(_with_fix(request), organization=request.org, segment=campaign.segment)
     if not form.is_valid():
         return _not_saved(request, campaign, form)
     try:
@@ -88,7 +88,9 @@ def _not_saved(request: PortalRequest, campaign: Campaign, form: DraftForm) -> H
 
 def _page(request: PortalRequest, campaign: Campaign, form: DraftForm, *, status: int = 200) -> HttpResponse:
     mode = request.GET.get("as", "html")
-    people = audience.samples(campaign.organization_id, list(campaign.lists.all()), PICKER_SIZE)
+    people = audience.samples(
+        campaign.organization_id, list(campaign.lists.all()), PICKER_SIZE, narrowing.where(campaign)
+    )
     context = {
         "campaign": campaign,
         "form": form.for_page(),
@@ -167,7 +169,7 @@ def _values(request: PortalRequest, campaign: Campaign) -> dict[str, str]:
         if person is None:
             raise Http404
         return {**audience.values_of(person), **draft_urls()}
-    first = audience.samples(campaign.organization_id, list(campaign.lists.all()), 1)
+    first = audience.samples(campaign.organization_id, list(campaign.lists.all()), 1, narrowing.where(campaign))
     return {**(audience.values_of(first[0]) if first else example_values(campaign)), **draft_urls()}
 
 

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
-from campaigns import left_out, stats
+from campaigns import left_out, narrowing, stats
 from campaigns.models import Campaign, CampaignState
 from compliance import policy
 from sendserver.lib import charts, words
@@ -86,6 +86,7 @@ def _figures(campaign: Campaign) -> dict[str, Any]:
         "receivers": stats.receivers(campaign) if stats.is_small(campaign) else [],
         "complaint_limit": f"{100 * policy.L_WARN:.2f}%",
         "lists": ", ".join(one.name for one in campaign.lists.all()),
+        "segment": narrowing.chosen(campaign),
     }
 
 

@@ -15,7 +15,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
-from campaigns import audience
+from campaigns import audience, narrowing
 from campaigns.approve import OrderRefusedError, approve
 from campaigns.compose import StaleDraftError
 from campaigns.forms import ApproveForm
@@ -40,7 +40,13 @@ def review(request: PortalRequest, uid: UUID) -> HttpResponseBase:
     if request.GET.get("as") == "csv":
         return _left_out_file(campaign)
     form = ApproveForm(
-        initial={"key": uuid.uuid4(), "version": campaign.version, "when": "now"}, zone=request.org.time_zone
+        initial={
+            "key": uuid.uuid4(),
+            "version": campaign.version,
+            "segment": narrowing.digest(narrowing.chosen(campaign)),
+            "when": "now",
+        },
+        zone=request.org.time_zone,
     )
     return _page(request, campaign, form)
 
@@ -104,6 +110,7 @@ def _answers(proposal: gate.Proposal) -> list[tuple[str, str, str]]:
     links = f"{len(proposal.links)}, to {', '.join(hosts)}. Counted per link, not per person" if hosts else "none"
     who = ", ".join(part for part in (proposal.identity.legal_name, proposal.identity.postal_line) if part)
     return [
+        *([("Only those in", _segment(proposal.segment), "edit")] if proposal.segment else []),
         ("From", f"{proposal.from_.display_name} <{proposal.from_.address}>", "edit"),
         ("Subject", proposal.subject, "edit"),
         ("Preview line", proposal.preheader or "none", "edit"),
@@ -114,8 +121,13 @@ def _answers(proposal: gate.Proposal) -> list[tuple[str, str, str]]:
     ]
 
 
+def _segment(segment: gate.SegmentFacts) -> str:
+    return f"{segment.name}: {'; '.join(segment.lines)}"
+
+
 def _countries(campaign: Campaign, proposal: gate.Proposal) -> list[dict[str, Any]]:
-    reasons = audience.by_country_and_reason(campaign.organization_id, list(campaign.lists.all()))
+    only = narrowing.where(campaign)
+    reasons = audience.by_country_and_reason(campaign.organization_id, list(campaign.lists.all()), only)
     return [
         {
             "name": NAMES.get(country, country) if country else "Unknown",
@@ -155,7 +167,8 @@ def _left_out_file(campaign: Campaign) -> StreamingHttpResponse:
 
     def rows() -> Iterator[str]:
         yield writer.writerow(["address", "country", "reason"])
-        for one in audience.left_out(campaign.organization_id, list(campaign.lists.all())):
+        only = narrowing.where(campaign)
+        for one in audience.left_out(campaign.organization_id, list(campaign.lists.all()), only):
             yield writer.writerow([_safe(one.address), one.country, one.words])
 
     response = StreamingHttpResponse(rows(), content_type="text/csv; charset=utf-8")

@@ -22,6 +22,7 @@ TARGETS: Final[dict[str, str]] = {
     "consent_at": "Sign-up date",
     "confirmed_at": "Confirmed by link, date",
     "source": "Where they signed up",
+    "tags": "Tags, parted by commas",
     **kinds.LABELS,
     IGNORE: "Do not import",
 }
@@ -54,6 +55,7 @@ class Plan:
     names: list[str] = field(default_factory=list)
     date_order: str = dates.DAY_FIRST
     head: int = 1
+    tags: tuple[str, ...] = ()  # that everybody in the file gets
 
     def index(self, target: str) -> int | None:
         """Return the column of a target, or None."""
@@ -62,14 +64,18 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Return the plan as it is kept with the job; the header's names stand there already."""
         targets = {str(index): target for index, target in self.targets.items()}
-        return {"targets": targets, "date_order": self.date_order, "head": self.head}
+        kept = {"targets": targets, "date_order": self.date_order, "head": self.head}
+        return {**kept, "tags": list(self.tags)} if self.tags else kept
 
 
 def plan_of(job: ImportJob) -> Plan:
     """Return the plan kept with a job; empty before the columns step."""
     kept = job.columns
     targets = {int(index): target for index, target in kept.get("targets", {}).items()}
-    return Plan(targets, list(job.header), kept.get("date_order", dates.DAY_FIRST), _head_kept(kept))
+    names = list(job.header)
+    for index, name in kept.get("fields", {}).items():  # as the register spells them: compliance.contact_fields
+        names[int(index)] = name
+    return Plan(targets, names, kept.get("date_order", dates.DAY_FIRST), _head_kept(kept), tuple(kept.get("tags", ())))
 
 
 def _head_kept(kept: dict[str, Any]) -> int:

@@ -9,7 +9,7 @@ from accounts import audit
 from accounts.models import User
 from compliance import answers, lists
 from compliance.errors import ImportRefusedError
-from compliance.imports import kinds, merge, undo, words
+from compliance.imports import kinds, merge, tagging, undo, words
 from compliance.imports.columns import Plan, plan_of
 from compliance.imports.reading import Row
 from compliance.imports.rows import Refused, Taken, column_of, judge
@@ -26,6 +26,7 @@ _COLUMN = {
     "confirmed_wrong": "confirmed_at",
     "hidden_in_first_name": "first_name",
     "hidden_in_last_name": "last_name",
+    "tags_wrong": "tags",
 }
 # Rows whose text as a whole could not be read; only a new upload helps.
 WHOLE_ROW = frozenset({"undecodable", "nul"})
@@ -95,6 +96,7 @@ def _settle(row: ImportRow, state: str, contact: Contact | None = None) -> None:
 
 def _after(job: ImportJob) -> None:
     lists.recount(job.contact_list)
+    tagging.recount(job)
     count_unmailable(job)
     job.refresh_from_db()
 

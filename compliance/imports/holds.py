@@ -82,6 +82,11 @@ def refusal(counts: Counts) -> str:
     share = counts.bad_addresses / counts.rows if counts.rows else 0
     if not counts.good:
         return "No row of the file can be taken. Check which column holds the e-mail addresses."
+    if counts.tags > policy.TAGS_MAX:
+        return (
+            f"With this file you would have more than {policy.TAGS_MAX:,} tags. A tag is a word that many people "
+            "share: keep the column as text instead."
+        )
     if counts.rows < SMALL or share <= policy.LIST_INVALID_SHARE:
         return ""
     return (

@@ -17,7 +17,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
 from compliance import policy
-from compliance.imports import staging
+from compliance.imports import staging, tagging
 from compliance.imports.rows import Refused, Taken
 from compliance.models import ImportJob, ImportRow, ImportState
 from sendserver.lib import clock
@@ -125,12 +125,14 @@ class Piece:
     lines: list[str] = field(default_factory=list)  # for COPY, one a person, in the order of their keys
     doubles: int = 0
     refused: list[Refused] = field(default_factory=list)
+    tags: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of the rows that have any, by address key
 
 
 def piece_of(judged: Iterable[Taken | Refused], before: int) -> Piece:
     """Return a piece of rows: each person once, the row with the stronger permission. Asks no database."""
     best: dict[str, tuple[tuple[bool, bool, float, int], str]] = {}
     refused: list[Refused] = []
+    tags: dict[str, tuple[str, ...]] = {}
     rows = 0
     for row in judged:
         rows += 1
@@ -140,8 +142,10 @@ def piece_of(judged: Iterable[Taken | Refused], before: int) -> Piece:
         rank, other = _rank(row), best.get(row.key)
         if other is None or rank > other[0]:
             best[row.key] = rank, _line(row)
+            if row.tags or row.key in tags:
+                tags[row.key] = row.tags
     lines = [best[key][1] for key in sorted(best)]
-    return Piece(before, before + rows, lines, rows - len(refused) - len(best), refused)
+    return Piece(before, before + rows, lines, rows - len(refused) - len(best), refused, tags)
 
 
 def _rank(row: Taken) -> tuple[bool, bool, float, int]:
@@ -162,7 +166,7 @@ def merge(job: ImportJob, piece: Piece, last_contact_at: Any) -> None:
         try:
             with transaction.atomic():
                 _fence(job, piece)
-                counts = _write(job, piece.lines, last_contact_at)
+                counts = _write(job, piece.lines, last_contact_at, piece.tags)
                 counts["duplicates"] += piece.doubles
                 _keep_refused(job, piece.refused)
                 _count(job, counts, len(piece.refused))
@@ -175,7 +179,7 @@ def merge(job: ImportJob, piece: Piece, last_contact_at: Any) -> None:
 
 def merge_one(job: ImportJob, row: Taken, last_contact_at: Any) -> dict[str, Any]:
     """Write one mended row of a finished job and return its counts (keys as _write())."""
-    counts = _write(job, [_line(row)], last_contact_at)
+    counts = _write(job, [_line(row)], last_contact_at, {row.key: row.tags})
     _count(job, counts, -1)
     return counts
 
@@ -186,7 +190,7 @@ def _fence(job: ImportJob, piece: Piece) -> None:
         raise LostJobError(str(job.uid))
 
 
-def _write(job: ImportJob, lines: list[str], last_contact_at: Any) -> dict[str, Any]:
+def _write(job: ImportJob, lines: list[str], last_contact_at: Any, tags: dict[str, tuple[str, ...]]) -> dict[str, Any]:
     values = {
         "organization": job.organization_id,
         "list": job.contact_list_id,
@@ -212,6 +216,7 @@ def _write(job: ImportJob, lines: list[str], last_contact_at: Any) -> dict[str, 
         cursor.execute(_AS_USUAL)
         cursor.execute(_NEW, values)
         added += cursor.rowcount
+        tagging.write(cursor, job, tags)
     duplicates = len(lines) - sum(suppressed.values()) - added - updated
     return {"added": added, "updated": updated, "duplicates": duplicates, "suppressed": suppressed}
 

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.models import Organization, User
-from compliance import lists
+from compliance import contact_fields, lists
 from compliance.errors import FileRefusedError
 from compliance.imports import columns, files, lifecycle, reading
 from compliance.imports.columns import Plan
@@ -110,7 +110,8 @@ def proposal(job: ImportJob, first: list[reading.Row]) -> Plan:
     cells = [row.cells for row in first]
     head = columns.head_of(cells).rows
     found = columns.remembered(job.organization, job.header, job) or columns.propose(job.header, cells[head:])
-    return Plan(found.targets, list(job.header), found.date_order, head)
+    targets = contact_fields.with_known_kinds(job.organization, found.targets, job.header)
+    return Plan(targets, list(job.header), found.date_order, head)
 
 
 def choose_if_certain(job: ImportJob, *, actor: User) -> bool:
@@ -122,11 +123,14 @@ def choose_if_certain(job: ImportJob, *, actor: User) -> bool:
     plan = proposal(job, first)
     sample = [row.cells for row in first[plan.head :]]
     sound = not any(row.problem for row in first) and columns.is_certain(plan, sample)
-    return sound and not columns.complaints(plan) and choose(job, plan, actor=actor)
+    wrong = columns.complaints(plan) or contact_fields.contradictions(job.organization, plan)
+    return sound and not wrong and choose(job, plan, actor=actor)
 
 
 def choose(job: ImportJob, plan: Plan, *, actor: User) -> bool:
     """Keep the chosen columns and forget what was counted under others; tell whether the job took them."""
     kept = plan.to_json()
+    if spelled := contact_fields.spelled(job.organization, plan):
+        kept["fields"] = {str(index): name for index, name in spelled.items()}
     scan = job.scan if job.columns == kept else {}
     return lifecycle.move(job, ImportState.MAPPED, actor=actor, columns=kept, scan=scan, heartbeat_at=None)

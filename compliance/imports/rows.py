@@ -14,11 +14,13 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from compliance import countries
+from compliance.errors import TagRefusedError
 from compliance.imports import dates, kinds
 from compliance.imports.columns import TARGETS, Plan
 from compliance.imports.reading import Row
 from compliance.models.lists import ConsentBasis
 from compliance.sources import refuse_address
+from compliance.tags import split
 from sendserver.lib.addresses import Address, AddressKey, BadAddress, parse
 
 BLANKS = " \t\u00a0\ufeff"
@@ -63,6 +65,7 @@ class Taken(NamedTuple):
     consent_at: datetime | None
     confirmed_at: datetime | None
     source: str
+    tags: tuple[str, ...] = ()  # of a column of tags
 
 
 @dataclass(frozen=True)
@@ -120,13 +123,17 @@ class Judge:
         for target in NAMES:
             if not (name := self._cell(raw, target)).isprintable() and TURNERS.intersection(name):
                 return self._refused(row, text, f"hidden_in_{target}", "".join(c for c in name if c not in TURNERS))
+        tags = self._tags(raw) if "tags" in self._places else ()
+        if isinstance(tags, Wrong):
+            return self._refused(row, text, *tags)
         fields = self._fields(raw) if self._kept else "{}"
         if isinstance(fields, Wrong):
             return self._refused(row, text, *fields)
         consent = self._dates(raw, claim)
         if isinstance(consent, Wrong):
             return self._refused(row, text, *consent)
-        return self._taken(row, found, claim, (fields, consent))
+        taken = self._taken(row, found, claim, (fields, consent))
+        return taken._replace(tags=tags) if tags else taken
 
     def _refused(self, row: Row, value: str, reason: str, suggestion: str = "") -> Refused:
         return Refused(row.line, value, reason, suggestion, [_clean(cell) for cell in row.cells])
@@ -156,6 +163,12 @@ class Judge:
     def _cell(self, raw: list[str], target: str) -> str:
         place = self._places.get(target, UNREACHABLE)
         return _clean(raw[place]) if place < len(raw) else ""
+
+    def _tags(self, raw: list[str]) -> tuple[str, ...] | Wrong:
+        try:
+            return tuple(split(self._cell(raw, "tags")))
+        except TagRefusedError:
+            return Wrong("tags_wrong", "")
 
     def _fields(self, raw: list[str]) -> str | Wrong:
         """Return the further columns as a JSON object, each in the one form of its kind, or what is wrong."""

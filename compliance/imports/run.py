@@ -18,7 +18,7 @@ from django.db.models import Q, QuerySet
 from compliance import answers, lists
 from compliance.consent import mailable_sql
 from compliance.errors import FileRefusedError
-from compliance.imports import files, lifecycle, reading
+from compliance.imports import files, lifecycle, reading, tagging
 from compliance.imports.ahead import reading_ahead
 from compliance.imports.columns import plan_of
 from compliance.imports.merge import LostJobError, Piece, merge, piece_of
@@ -56,6 +56,7 @@ def run(job: ImportJob, *, piece: int = PIECE, seconds: float = SLICE_SECONDS) -
     except FileRefusedError as error:
         fail(job, error)
         lists.recount(job.contact_list)
+        tagging.recount(job)
     return True
 
 
@@ -95,6 +96,7 @@ def _finish(job: ImportJob) -> None:
         if not lifecycle.move(job, target, actor=None, finished_at=clock.now(), row_count=job.rows_read):
             return
         lists.recount(job.contact_list)
+        tagging.recount(job)
         transaction.on_commit(lambda: files.forget(job.stored_name))
 
 

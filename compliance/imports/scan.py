@@ -21,13 +21,14 @@ from compliance import policy, roots
 from compliance.consent import months_before
 from compliance.countries import STRICT
 from compliance.errors import FileRefusedError
-from compliance.imports import files, lifecycle, reading, staging
+from compliance.imports import files, lifecycle, reading, staging, tagging
 from compliance.imports.ahead import reading_ahead
 from compliance.imports.columns import Plan, plan_of
 from compliance.imports.rows import Claim, Judge, Refused, Taken
 from compliance.models import ImportJob, ImportState
 from compliance.models.lists import ConsentBasis
 from compliance.provenance.collect import collect
+from compliance.tags import key_of
 from sendserver.lib import clock
 
 PIECE: Final = 10_000  # rows at once
@@ -65,6 +66,7 @@ class Counts:
     first_date: str = ""
     last_date: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)  # compliance.provenance.traits, as JSON
+    tags: int = 0  # tags that the organization would have, up to one more than it may
     rows_root: str = ""  # over the keyed hashes of all good addresses, compliance.roots
 
     @property
@@ -136,6 +138,7 @@ class _Piece:
     counts: Counts = field(default_factory=Counts)
     dates: Counter[datetime] = field(default_factory=Counter)
     lines: list[str] = field(default_factory=list)
+    tags: set[str] = field(default_factory=set)  # as compared; one more than may be is as many as are kept
 
 
 def _pieces(job: ImportJob) -> Iterator[_Piece]:
@@ -163,6 +166,8 @@ def _tally(piece: _Piece, row: Taken | Refused, idle: datetime, hold: datetime) 
         return
     piece.lines.append(staging.line_of((row.key,), str(row.line), staging.bytes_of(staging.hash_of(row.key))))
     counts.good += 1
+    if row.tags and len(piece.tags) <= policy.TAGS_MAX:
+        piece.tags.update(map(key_of, row.tags))
     counts.places[row.country] = counts.places.get(row.country, 0) + 1
     counts.confirmed += row.confirmed_at is not None
     counts.unconfirmed_strict += row.country in STRICT and bool(row.country) and row.confirmed_at is None
@@ -204,17 +209,19 @@ class _Dates:
 
 
 def _read(job: ImportJob, counts: Counts) -> None:
-    dates = _Dates()
+    dates, tags = _Dates(), tagging.keys_so_far(job)
     last_beat = time.monotonic()
     with reading_ahead(lambda: _pieces(job)) as pieces:
         for piece in pieces:
             _add(counts, piece.counts)
             dates.add(piece.dates)
+            tags.update(piece.tags if len(tags) <= policy.TAGS_MAX else ())
             staging.copy("import_scan", ("key", "line", "hash"), piece.lines)
             if time.monotonic() - last_beat > BEAT_SECONDS:
                 _keep(job, counts)
                 last_beat = time.monotonic()
     dates.finish(counts)
+    counts.tags = min(len(tags), policy.TAGS_MAX + 1)
 
 
 def _add(counts: Counts, more: Counts) -> None:

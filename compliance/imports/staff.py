@@ -9,7 +9,7 @@ from accounts.notices import send_notice
 from accounts.people import members_to_notify
 from compliance import lists
 from compliance.errors import ImportRefusedError
-from compliance.imports import lifecycle
+from compliance.imports import lifecycle, tagging
 from compliance.models import ContactList, ImportJob, ImportState, ListMembership
 from sendserver.lib import clock
 
@@ -44,6 +44,7 @@ def take_out(job: ImportJob) -> None:
     mine.filter(first_import=job).delete()
     mine.update(attestation=None)
     lists.recount(job.contact_list)
+    tagging.take_all_back(job)
 
 
 def release(contact_list: ContactList) -> None:

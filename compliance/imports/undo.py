@@ -17,9 +17,9 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from accounts.models import User
-from compliance import lists, policy
+from compliance import contact_fields, lists, policy
 from compliance.errors import ImportRefusedError
-from compliance.imports import files, lifecycle, staff, staging
+from compliance.imports import files, lifecycle, staff, staging, tagging
 from compliance.imports.merge import NOTED, RESTORED
 from compliance.models import ContactList, ImportBefore, ImportJob, ImportState, ListMembership
 from sendserver.lib import clock
@@ -111,6 +111,8 @@ def _piece(job: ImportJob, limit: int) -> int:
         people = cursor.rowcount
         if people:
             _put_back(cursor, values)
+        else:
+            people = tagging.take_some_back(job.pk, limit)
     job.settled_count += people
     ImportJob.objects.filter(pk=job.pk).update(settled_count=job.settled_count, heartbeat_at=clock.now())
     return int(people)
@@ -137,6 +139,7 @@ def _put_back(cursor: Any, values: dict[str, int]) -> None:
     cursor.execute(RESTORED.format(people="import_undo"), values)
     cursor.execute(_REMOVED, values)
     cursor.execute("CREATE TEMPORARY TABLE import_undone ON COMMIT DROP AS SELECT contact_id FROM import_undo")
+    tagging.take_back(cursor, values["job"])
     cursor.execute(_NOBODY, values)
     cursor.execute(_UNLINKED)
     cursor.execute(_GONE)
@@ -149,12 +152,16 @@ def _finish(job: ImportJob) -> None:
         if not lifecycle.move(job, ImportState.CANCELLED, actor=None, finished_at=clock.now()):
             return
         lists.recount(job.contact_list)
+        contact_fields.forget(job)
+        tagging.forget(job)
         staff.release(job.contact_list)
         transaction.on_commit(lambda: files.forget(job.stored_name))
 
 
 def forget_before(now: datetime, limit: int = 50_000) -> int:
     """Delete what was kept for uploads that can no longer be taken back; return how many rows."""
-    late = Q(job__finished_at__lt=now - timedelta(days=policy.IMPORT_UNDO_D))
+    end = now - timedelta(days=policy.IMPORT_UNDO_D)
+    tagging.settle_before(end, limit)
+    late = Q(job__finished_at__lt=end)
     old = ImportBefore.objects.filter(late).exclude(job__state=ImportState.UNDOING).values("pk")[:limit]
     return ImportBefore.objects.filter(pk__in=old).delete()[0]

@@ -29,6 +29,7 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
         "Hidden character in a name",
         "The last name holds a sign that turns how it is read",
     ),
+    "tags_wrong": ("Tags not understood", "Part them by commas; a tag has at most 60 characters, a row 50 tags"),
     "no_number": ("Not a number", "Write it like 1234 or 1234.50; 1,234 can be read in two ways"),
     "no_date": ("Not a date", "Write the date as 2026-05-31"),
     "no_yes_no": ("Not yes or no", "Write yes or no"),

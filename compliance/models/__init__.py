@@ -10,11 +10,13 @@ from compliance.models.consent import (
     Verdict,
 )
 from compliance.models.imports import ImportBefore, ImportJob, ImportRow, ImportState, ProofRow
-from compliance.models.lists import Contact, ContactList, ListExit, ListMembership
+from compliance.models.lists import Contact, ContactBounce, ContactList, ListExit, ListMembership
 from compliance.models.registers import RegisterCheck, RegisterEntry, RegisterFile
 from compliance.models.retention import RetentionRun
+from compliance.models.segments import Segment, SegmentCount
 from compliance.models.signups import Signup, SignupForm
 from compliance.models.suppression import Suppression, Trap
+from compliance.models.tags import ContactField, ContactTag, Tag, TagOrder
 
 __all__ = [
     "AddressBlock",
@@ -23,7 +25,10 @@ __all__ = [
     "ConsentEvent",
     "ConsentEventPerson",
     "Contact",
+    "ContactBounce",
+    "ContactField",
     "ContactList",
+    "ContactTag",
     "EvidenceFile",
     "ImportBefore",
     "ImportJob",
@@ -36,9 +41,13 @@ __all__ = [
     "RegisterEntry",
     "RegisterFile",
     "RetentionRun",
+    "Segment",
+    "SegmentCount",
     "Signup",
     "SignupForm",
     "Suppression",
+    "Tag",
+    "TagOrder",
     "Trap",
     "Verdict",
 ]

@@ -92,6 +92,19 @@ class Contact(models.Model):
         return self.address
 
 
+class ContactBounce(models.Model):
+    """When a mail to a person last came back; beside the contact, so that no lane waits for an upload's locks.
+
+    The database deletes the row with the person (the constraint is made in the migration).
+    """
+
+    contact = models.OneToOneField(Contact, models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="+")
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.contact_id} at {self.at:%Y-%m-%d}"
+
+
 class ListMembership(models.Model):
     """One person on one list, with what permits mailing it."""
 

@@ -8,7 +8,7 @@ from compliance.rules import Finding, fine, rule
 
 @rule(
     "CONSENT-BASIS",
-    version=1,
+    version=2,
     label="A permission for every person",
     source="Directive 2002/58/EC art 13(1) [S]; CASL s.6 [S]; Spam Act 2003 (AU) s.16 [S]; OURS for the United States",
     duty="Each person is mailed on a permission that counts in their country, and nobody who said no.",
@@ -20,6 +20,11 @@ def judge(proposal: Proposal) -> Finding:
     """Ask that somebody is left to mail; who is left out is decided per person at planning and at sending."""
     audience = proposal.audience
     figures = {"total": audience.total, "mailable": audience.mailable}
+    segment = proposal.segment
+    if segment is not None and segment.fault:
+        return Finding(BLOCK, segment.fault, figures)
+    if segment is not None and not audience.total:
+        return Finding(BLOCK, f"Nobody on the chosen lists is in the segment “{segment.name}”.", figures)
     if not audience.total:
         return Finding(BLOCK, "There is nobody on the chosen lists. Upload people or choose another list.", figures)
     if not audience.mailable:

@@ -14,7 +14,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
-from compliance import attestations, consent, countries, list_exits, lists, people
+from compliance import attestations, consent, countries, list_exits, lists, people, tags
 from compliance.consent import WORDS
 from compliance.forms import ListForm, SearchForm
 from compliance.imports.lifecycle import OPEN
@@ -78,6 +78,7 @@ def list_detail(request: PortalRequest, uid: UUID) -> HttpResponse:
         "records": records_of(found),
         "uploads": ImportJob.objects.filter(contact_list=found).exclude(state="cancelled").order_by("-created_at")[:5],
         "may_change": has_right(request.membership, Right.LISTS),
+        "tag_names": tags.known_names(request.org),
         **_people(request, found, words),
     }
     return render(request, "compliance/list_detail.html", context)
@@ -113,11 +114,13 @@ def _members(contact_list: ContactList, contact_ids: list[int]) -> list[dict[str
     rows = rows.select_related("contact", "contact_list").order_by("-pk")
     stopped = people.stopped_ids(contact_list.organization, contact_ids)
     left = list_exits.left_ids(contact_list, contact_ids)
+    tagged = tags.names_of(contact_list.organization, contact_ids)
     now = clock.now()
     return [
         {
             "contact": row.contact,
             "membership": row,
+            "tags": tagged.get(row.contact_id, []),
             "country": countries.name(row.contact.country or row.country),
             "reason": WORDS.get(
                 "suppressed"

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
 from accounts.models import AuditEntry
-from compliance import consent, countries, list_exits, people, suppression
+from compliance import consent, countries, list_exits, people, suppression, tags
 from compliance.consent import WORDS
 from compliance.errors import PersonRefusedError
 from compliance.forms import AddPersonForm, PersonForm, at_midnight
@@ -70,7 +70,8 @@ def contact_detail(request: PortalRequest, uid: UUID) -> HttpResponse:
         else:
             messages.success(request, "Saved.")
             return redirect("contact_detail", contact.uid)
-    context = {"contact": contact, "form": form, "may_change": may_change, **_facts(request, contact)}
+    shown = {"tags": tags.of_contact(contact), "tag_names": tags.known_names(request.org) if may_change else []}
+    context = {"contact": contact, "form": form, "may_change": may_change, **shown, **_facts(request, contact)}
     return render(request, "compliance/contact.html", context)
 
 

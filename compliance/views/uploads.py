@@ -15,13 +15,14 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.access import PortalRequest, Right, fresh_second_factor_at, get_object_for, portal_view, second_factor_url
-from compliance import answers, attestations, policy, tasks
+from compliance import answers, attestations, contact_fields, policy, tasks
 from compliance.attestations import Signer
-from compliance.errors import FileRefusedError, SignatureRefusedError
+from compliance.errors import FileRefusedError, SignatureRefusedError, TagRefusedError
 from compliance.forms import ConsentForm, UploadForm
 from compliance.imports import abandoned, columns, dates, files, holds, kinds, lifecycle, reading, receive, scan, undo
 from compliance.imports.columns import Plan
 from compliance.models import ImportJob, ImportState
+from compliance.tags import known_names, split
 from compliance.views import poke
 from sendserver.lib import tags
 from sendserver.lib.clientip import client_ip
@@ -104,8 +105,8 @@ def upload_columns(request: PortalRequest, uid: UUID) -> HttpResponse:
     plan = receive.proposal(job, first)
     wrong: list[str] = []
     if request.method == "POST" and "again" not in request.POST:
-        plan = _chosen(request, job, plan)
-        wrong = columns.complaints(plan)
+        plan, wrong = _chosen(request, job, plan)
+        wrong += columns.complaints(plan) + contact_fields.contradictions(request.org, plan)
         if not wrong and receive.choose(job, plan, actor=request.user):
             if not job.scan:
                 poke(tasks.scan_import, job.pk)
@@ -125,11 +126,19 @@ def _dialect(request: PortalRequest, job: ImportJob) -> reading.Dialect:
     return reading.Dialect(encoding, delimiter) if known else reading.Dialect(job.encoding, job.delimiter)
 
 
-def _chosen(request: PortalRequest, job: ImportJob, before: Plan) -> Plan:
+def _chosen(request: PortalRequest, job: ImportJob, before: Plan) -> tuple[Plan, list[str]]:
+    """Return the plan as posted, and what is wrong with the tags typed."""
     targets = {index: request.POST.get(f"column-{index}", "") for index in range(len(job.header))}
     known = {index: target for index, target in targets.items() if target in columns.TARGETS and target}
     order = request.POST.get("date_order", "")
-    return Plan(known, list(job.header), order if order in dates.ORDERS else before.date_order, before.head)
+    order = order if order in dates.ORDERS else before.date_order
+    given: list[str] = []
+    wrong: list[str] = []
+    try:
+        given = split(request.POST.get("tags", ""))
+    except TagRefusedError as error:
+        wrong = [f"Tags for everybody: {str(error)[:1].lower()}{str(error)[1:-1]}"]
+    return Plan(known, list(job.header), order, before.head, tuple(given)), wrong
 
 
 def _columns_context(job: ImportJob, plan: Plan, first: list[reading.Row], wrong: list[str]) -> dict[str, Any]:
@@ -156,6 +165,8 @@ def _columns_context(job: ImportJob, plan: Plan, first: list[reading.Row], wrong
         "delimiter": "tab" if job.delimiter == "\t" else job.delimiter,
         "orders": list(dates.ORDERS.items()),
         "plan": plan,
+        "tags": ", ".join(plan.tags),
+        "known_tags": known_names(job.organization),
         "wrong": wrong,
     }
 
@@ -299,6 +310,7 @@ def _file_rows(job: ImportJob) -> list[tuple[str, str, str]]:
         ("File", f"{job.file_name}, {job.row_count:,} rows", reverse("upload_file")),
         ("List", f"{job.contact_list.name}{fresh}", ""),
         ("Columns", words, there),
+        *([("Tags", f"{', '.join(plan.tags)}: to everybody in the file", there)] if plan.tags else []),
     ]
 
 

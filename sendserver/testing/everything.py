@@ -14,7 +14,10 @@ from accounts import domains, invitations, verification
 from accounts.models import Membership, Organization, Role, SendingDomain, User
 from campaigns.models import Campaign, Outcome, RelayTrace
 from campaigns.tests.world import World, make_draft, make_world
-from compliance.models import Contact, ImportJob
+from compliance import tags
+from compliance.models import Contact, ContactField, ImportJob, Segment, Tag
+from compliance.segments import store
+from compliance.segments.conditions import Condition, Conditions, Group
 from compliance.tests import helpers
 from sendserver.lib import clock, tokens
 from sendserver.testing.personas import Persona, _staff, join, make_organization
@@ -44,6 +47,9 @@ class Everything:
     decision: Decision
     review: Any
     contact: Contact
+    tag: Tag
+    field: ContactField
+    segment: Segment
 
     @property
     def delivery_token(self) -> str:
@@ -93,7 +99,25 @@ def _with(organization: Organization, people: dict[str, Persona]) -> Everything:
         decision=_warning(organization, people),
         review=verification.begin(saltmarsh.user.memberships.get().organization),
         contact=contact,
+        **_picked(organization, contact, owner),
     )
+
+
+def _picked(organization: Organization, contact: Contact, owner: User) -> dict[str, Any]:
+    """Return a tag, a column and a segment with a condition of every kind of input, under hostile names."""
+    tags.give([contact], ["<b>Frühling</b> שלום", "spring fair"], actor=owner)
+    tag = Tag.objects.get(organization=organization, key="spring fair")
+    field = ContactField.objects.create(organization=organization, name="Age", key="age", kind="field_number")
+    asked = (
+        Condition("tag", "has", str(tag.uid)),
+        Condition(f"own:{field.uid}", "empty"),
+        Condition("consent_at", "after", "2020-01-01"),
+        Condition("country", "is", "GB"),
+        Condition("mailed", "not_last_days", "30"),
+    )
+    groups = (Group("any", asked), Group("all", (Condition("last_name", "is_not", "<i>Nobody</i>"),)))
+    segment = store.save(organization, "Spring & <em>fair</em>", Conditions("all", groups), actor=owner)
+    return {"tag": tag, "field": field, "segment": segment}
 
 
 def _mail_to(contact: Contact, sent: Campaign) -> None:

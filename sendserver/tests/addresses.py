@@ -81,6 +81,13 @@ ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
         name: lambda world: {"uid": world.world.contact_list.uid}
         for name in ("list_detail", "list_close", "contact_add", "signup_form")
     },
+    "tag_detail": _uid("tag"),
+    "tag_delete": _uid("tag"),
+    "field_text": _uid("field"),
+    "list_tags": lambda world: {"uid": world.world.contact_list.uid},
+    "contact_tags": _uid("contact"),
+    "segment_detail": _uid("segment"),
+    "segment_delete": _uid("segment"),
     "signup": lambda world: {"uid": waiting_signup(world).form.uid},
     "signup_confirm": lambda world: {"token": tokens.seal(tokens.Purpose.SIGNUP, waiting_signup(world).pk)},
     "contact_detail": _uid("contact"),

@@ -24,6 +24,7 @@ NO_PAGE = {
     "domain_records",
     "import_statement",
     "portal_now",
+    "segment_count",
     "upload_seen",
     "account_logout",
     "admin:jsi18n",
