@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
-from compliance import countries, policy
+from compliance import background, countries, policy
 from compliance.errors import ImportRefusedError
 from compliance.imports.columns import plan_of
 from compliance.imports.rows import CUSTOMERS, Claim
@@ -176,6 +176,7 @@ def missing(job: ImportJob) -> list[str]:
         found.append("Agree to the three statements")
     wanted = {"earliest": "the earliest sign-up", "latest": "the latest sign-up", "wording": "the words they saw"}
     found += [f"Give {words}" for name, words in wanted.items() if not kept.get(name)]
+    found += background.gaps(kept)
     if not kept.get("signer_name"):
         found.append("Type your full name to sign")
     return found

@@ -8,7 +8,9 @@ from typing import Any
 from django import forms
 
 from accounts.forms.texts import LineField
+from accounts.models import User
 from compliance import answers, countries
+from compliance.background_forms import BackgroundFields
 from compliance.imports.dates import EARLIEST
 from compliance.lists import open_lists
 from compliance.models import ContactList
@@ -94,8 +96,8 @@ class MonthField(forms.CharField):
         return text[:7]
 
 
-class ConsentForm(forms.Form):
-    """Step 3: how these people signed up, eight sources ruled out, three statements, a name."""
+class ConsentForm(BackgroundFields):
+    """Step 3: how these people signed up, eight sources ruled out, what came before, three statements, a name."""
 
     source = forms.ChoiceField(
         label="Where do the addresses come from?",
@@ -145,8 +147,9 @@ class ConsentForm(forms.Form):
         widget=forms.TextInput({"autocomplete": "name"}),
     )
 
-    def __init__(self, *args: Any, sender: str, days: int, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, sender: str, days: int, signer: User | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.signer = signer
         for code, label in answers.PROHIBITED.items():
             self.fields[f"prohibited_{code}"] = forms.ChoiceField(
                 label=label,
@@ -198,6 +201,7 @@ class ConsentForm(forms.Form):
         for code in answers.PROHIBITED:
             if data.get(f"prohibited_{code}") == "yes":
                 self.add_error(f"prohibited_{code}", "We cannot send to these. Leave them out of the file")
+        self.clean_background(data)
         return data
 
     def stops(self) -> bool:
@@ -220,6 +224,7 @@ class ConsentForm(forms.Form):
             "prohibited": {code: _yes_or_no(get(f"prohibited_{code}")) for code in answers.PROHIBITED},
             "soft": {code: _yes_or_no(get(f"soft_{code}")) for code in answers.SOFT},
             "statements": [code for code in answers.STATEMENTS if get(f"statement_{code}")],
+            **self.kept_background(),
         }
 
     @staticmethod
@@ -229,7 +234,8 @@ class ConsentForm(forms.Form):
         prohibited = {f"prohibited_{code}": value for code, value in kept.get("prohibited", {}).items()}
         statements = {f"statement_{code}": True for code in kept.get("statements", [])}
         soft = {f"soft_{code}": value for code, value in kept.get("soft", {}).items()}
-        return {**plain, **prohibited, **soft, **statements, "country": country}
+        beside = BackgroundFields.initial_background(kept)
+        return {**plain, **prohibited, **soft, **statements, **beside, "country": country}
 
 
 def _yes_or_no(value: object) -> str:

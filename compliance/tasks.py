@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from compliance import registers
+from compliance import registers, saved_page
 from compliance.imports import abandoned, undo
 from compliance.imports.run import run, waiting
 from compliance.imports.scan import scan
@@ -21,6 +21,14 @@ def scan_import(job_id: int) -> None:
     job = ImportJob.objects.filter(pk=job_id, state__in=_COUNTED).select_related("organization", "contact_list").first()
     if job is not None and not job.scan.get("done"):
         scan(job)
+
+
+@shared_task(name="compliance.save_page", soft_time_limit=60)
+def save_page(job_id: int) -> None:
+    """Save a copy of the page where people said yes."""
+    job = ImportJob.objects.filter(pk=job_id, state__in=_COUNTED).select_related("organization").first()
+    if job is not None:
+        saved_page.take(job)
 
 
 @shared_task(name="compliance.run_import")

@@ -7,6 +7,7 @@ from compliance.models.consent import (
     ConsentEvent,
     ConsentEventPerson,
     EvidenceFile,
+    SavedPage,
     Verdict,
 )
 from compliance.models.imports import ImportBefore, ImportJob, ImportRow, ImportState, ProofRow
@@ -36,6 +37,7 @@ __all__ = [
     "RegisterEntry",
     "RegisterFile",
     "RetentionRun",
+    "SavedPage",
     "Signup",
     "SignupForm",
     "Suppression",

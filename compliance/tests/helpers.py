@@ -20,6 +20,7 @@ ANSWERS = {
         ["bought", "rented", "swapped", "third_party", "harvested", "guessed", "employer", "directory"], "no"
     ),
     "statements": ["agreed", "not_bought", "proof"],
+    "background": {"minors": "no"},
     "signer_name": "Alice Larkfield",
 }
 COLUMNS = {"targets": {"0": "email", "1": "consent_at", "2": "country"}, "date_order": "dmy", "has_header": True}
@@ -52,7 +53,7 @@ def mapped(organization, user, data, *, plan=None, **more):
 def signed(organization, user, data, *, answers=None, declared="", **more):
     """Return a queued job with its statement."""
     job = mapped(organization, user, data, **more)
-    kept = {**ANSWERS, **(answers or {})}
+    kept = {**ANSWERS, "signer_name": user.name, **(answers or {})}
     ImportJob.objects.filter(pk=job.pk).update(answers=kept, declared_country=declared, state=ImportState.ANSWERED)
     job.refresh_from_db()
     signer = Signer(user, "Owner", "totp", clock.now(), "192.0.2.7", "Test")

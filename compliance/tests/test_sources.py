@@ -93,7 +93,8 @@ def test_the_questions_page_keeps_what_stands_beside_it(job: ImportJob, alice: P
     post(alice, job, "source", **FAIR)
     prohibited = {f"prohibited_{code}": "no" for code in answers.PROHIBITED}
     plain = {name: value for name, value in ANSWERS.items() if isinstance(value, str)}
-    form = {**plain, **prohibited, **{f"statement_{code}": "on" for code in answers.STATEMENTS}, "country": "GB"}
+    form = {**plain, **prohibited, **{f"statement_{code}": "on" for code in answers.STATEMENTS}}
+    form |= {"country": "GB", "minors": "no"}
     assert alice.client.post(reverse("upload_consent", args=[job.uid]), form).status_code == 302
     job.refresh_from_db()
     assert [one["value"] for one in answers.more_of(job.answers)] == ["Fair"]

@@ -59,7 +59,8 @@ def form_of(answers: dict[str, Any]) -> dict[str, str]:
     """Return the consent page's post for these answers."""
     plain = {name: value for name, value in answers.items() if isinstance(value, str)}
     prohibited = {f"prohibited_{code}": value for code, value in answers["prohibited"].items()}
-    return {**plain, **prohibited, **{f"statement_{code}": "on" for code in answers["statements"]}, "country": "GB"}
+    beside = {**answers["background"], "country": "GB"}
+    return {**plain, **prohibited, **{f"statement_{code}": "on" for code in answers["statements"]}, **beside}
 
 
 @pytest.mark.django_db
