@@ -91,8 +91,14 @@ STATEMENTS: Final[dict[str, str]] = {
 
 def claim_of(job: ImportJob) -> Claim:
     """Return what the sender says of the whole file."""
-    main = _claim(job, job.answers)
+    main = replace(_claim(job, job.answers), counting=covers_counting(job.answers))
     return replace(main, more={one["value"].casefold(): _claim(job, one) for one in more_of(job.answers)})
+
+
+def covers_counting(answers: dict[str, Any]) -> bool:
+    """Tell whether the statement says that counting opens and clicks was asked for apart, and in which words."""
+    details = answers.get("details", {})
+    return details.get("tracking_asked") == "yes" and bool(details.get("tracking_wording"))
 
 
 def _claim(job: ImportJob, block: dict[str, Any]) -> Claim:
@@ -170,6 +176,8 @@ def missing(job: ImportJob) -> list[str]:
         found.append("Answer all eight questions about sources")
     if more_of(kept) and plan_of(job).index("source") is None:
         found.append("Choose the column with the source, or remove the further sources")
+    if plan_of(job).index("tracking_at") is not None and not covers_counting(kept):
+        found.append("Give the words that asked about counting opens and clicks, or leave that column out")
     if soft_gaps(kept):
         found.append("Customers without a yes: all four conditions must be true")
     if set(kept.get("statements", [])) != set(STATEMENTS):

@@ -183,7 +183,8 @@ def _move(contact: Contact, address: Address, actor: User) -> None:
     )
     suppression.carry_over(contact.organization, address.key)
     ListMembership.objects.filter(contact=contact).update(confirmed_at=None)
-    Contact.objects.filter(pk=contact.pk).update(tracking_consent_at=None)  # the old mailbox agreed to it
+    # The old mailbox agreed to be counted, not the new one.
+    Contact.objects.filter(pk=contact.pk).update(tracking_consent_at=None, tracking_import=None)
     contact.address_key, contact.domain = address.key, address.domain
 
 

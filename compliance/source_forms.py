@@ -53,6 +53,13 @@ class DetailsForm(forms.Form):
     tracking_asked = forms.ChoiceField(
         label="Did you ask separately whether you may count opens and clicks?", choices=YES_NO, required=False
     )
+    tracking_wording = forms.CharField(
+        label="The words beside that box",
+        max_length=600,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Needed where a column of your file says who agreed to be counted.",
+    )
     registers = forms.CharField(label=TEXTS["registers"], max_length=200, required=False)
     registers_on = forms.DateField(
         label=TEXTS["registers_on"], required=False, widget=forms.DateInput(attrs={"type": "date"})

@@ -46,6 +46,8 @@ _NOBODY: Final = """DELETE FROM import_undo u WHERE u.id IS NULL
   OR EXISTS (SELECT FROM compliance_listmembership m WHERE m.contact_id = u.contact_id)"""
 _UNLINKED: Final = """UPDATE compliance_importrow r SET contact_id = NULL FROM import_undo u
   WHERE r.contact_id = u.contact_id"""
+_UNCOUNTED: Final = """UPDATE compliance_contact c SET tracking_consent_at = NULL, tracking_import = NULL
+  FROM import_undo u WHERE c.id = u.contact_id AND c.tracking_import = %(job)s"""
 _UNPROVEN: Final = """UPDATE compliance_proofrow r SET contact_id = NULL FROM import_undo u
   WHERE r.contact_id = u.contact_id"""
 _UNCHECKED: Final = "DELETE FROM compliance_registercheck r USING import_undo u WHERE r.contact_id = u.contact_id"
@@ -145,6 +147,7 @@ def one(job: ImportJob, contact_id: int) -> int:
 def _put_back(cursor: Any, values: dict[str, int]) -> None:
     cursor.execute("ANALYZE import_undo")
     cursor.execute(_CONTACTS, values)
+    cursor.execute(_UNCOUNTED, values)
     cursor.execute(RESTORED.format(people="import_undo"), values)
     cursor.execute(_REMOVED, values)
     cursor.execute("CREATE TEMPORARY TABLE import_undone ON COMMIT DROP AS SELECT contact_id FROM import_undo")

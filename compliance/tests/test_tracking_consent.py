@@ -12,9 +12,14 @@ from django.urls import reverse
 
 from accounts.models import Organization
 from compliance import consent_events, people, signups, tracking_consent
-from compliance.models import ConsentEvent, Contact, Signup, SignupForm
+from compliance.errors import SignatureRefusedError
+from compliance.imports import columns, undo
+from compliance.models import ConsentEvent, Contact, ImportJob, Signup, SignupForm
 from compliance.signups import Asked
+from compliance.tests.helpers import csv_of, finished
 from compliance.tests.test_signups import _mail, form, link, post, solved
+from sendserver.lib import clock
+from sendserver.lib.addresses import parse
 from sendserver.testing.personas import Persona
 
 pytestmark = pytest.mark.django_db
@@ -148,3 +153,94 @@ def test_the_customer_switches_both_questions_on(larkfield: Organization, alice:
     assert alice.client.post(url, sent).status_code == 302
     form.refresh_from_db()
     assert (form.asks_names, form.asks_tracking) == (True, True)
+
+
+# --- A column of an upload
+
+PLAN = {
+    "targets": {"0": "email", "1": "consent_at", "2": "country", "3": "tracking_at"},
+    "date_order": "dmy",
+    "has_header": True,
+}
+DETAILS = {"tracking_asked": "yes", "tracking_wording": "You may see what I open."}
+ROWS = [
+    ("ada@reader.example", "2026-10-01", "GB", "2026-10-02"),
+    ("ben@reader.example", "2026-10-01", "GB", ""),
+    ("cleo@reader.example", "2026-10-01", "GB", "no idea"),
+    ("dora@reader.example", "2026-10-01", "GB", "2031-01-01"),
+]
+
+
+BEN = [("ben@reader.example", "2026-11-01", "GB", "2026-01-02")]
+
+
+def read(larkfield: Organization, alice: Persona, rows: Any = ROWS, **more: Any) -> ImportJob:
+    answers = {"details": more.pop("details", DETAILS)}
+    data = csv_of(rows, "email,signed up,country,tracking consent")
+    return finished(larkfield, alice.user, data, plan=PLAN, answers=answers, **more)
+
+
+def agreed() -> dict[str, str]:
+    rows = Contact.objects.exclude(tracking_consent_at=None)
+    return {row.address: f"{row.tracking_consent_at:%Y-%m-%d}" for row in rows}
+
+
+@pytest.fixture
+def files(settings: Any, tmp_path: Any) -> None:
+    settings.MEDIA_ROOT = tmp_path
+
+
+def test_a_column_is_taken_where_the_statement_covers_it(larkfield: Organization, alice: Persona, files: None) -> None:
+    job = read(larkfield, alice)
+    assert agreed() == {"ada@reader.example": "2026-10-02"}
+    assert Contact.objects.count() == 4  # a date that cannot be read is no yes, and no reason to leave somebody out
+    ada = Contact.objects.get(address="ada@reader.example")
+    page = alice.client.get(reverse("contact_detail", args=[ada.uid])).content.decode()
+    assert "You may see what I open." in page
+    proof = alice.client.get(reverse("contact_proof", args=[ada.uid])).content.decode()
+    assert "You may see what I open." in proof
+    ben = Contact.objects.get(address="ben@reader.example")
+    assert "not agreed, not counted" in alice.client.get(reverse("contact_proof", args=[ben.uid])).content.decode()
+    assert undo.undo(job, actor=alice.user)
+    assert not Contact.objects.exists()
+
+
+@pytest.mark.parametrize("details", [{}, {**DETAILS, "tracking_asked": "no"}, {**DETAILS, "tracking_wording": ""}])
+def test_without_words_for_it_nothing_is_signed(
+    larkfield: Organization, alice: Persona, files: None, details: dict[str, str]
+) -> None:
+    with pytest.raises(SignatureRefusedError, match="counting opens and clicks"):
+        read(larkfield, alice, details=details)
+
+
+def test_who_took_it_back_is_not_brought_back_by_a_file(larkfield: Organization, alice: Persona, files: None) -> None:
+    contact = people.get_or_create(larkfield, parse("ADA@reader.example"), people.Person("x"))  # type: ignore[arg-type]
+    step = consent_events.Step(Kind.TRACKING_WITHDRAWN, clock.now())
+    consent_events.record(contact, step)
+    people.delete(contact)
+    read(larkfield, alice)
+    assert agreed() == {}
+
+
+def test_the_own_yes_outlives_the_undo_of_an_upload(larkfield: Organization, alice: Persona, files: None) -> None:
+    first = read(larkfield, alice, [("ben@reader.example", "2026-10-01", "GB", "")])
+    ben = Contact.objects.get()
+    tracking_consent.give(ben, at=clock.now(), around=consent_events.Circumstances(wording="x"))
+    own = agreed()
+    second = read(larkfield, alice, BEN, contact_list=first.contact_list)
+    assert agreed() == own
+    undo.undo(second, actor=alice.user)
+    assert agreed() == own
+
+
+def test_undo_takes_the_upload_s_yes_away_again(larkfield: Organization, alice: Persona, files: None) -> None:
+    first = read(larkfield, alice, [("ben@reader.example", "2026-10-01", "GB", "")])
+    second = read(larkfield, alice, BEN, contact_list=first.contact_list)
+    assert agreed() == {"ben@reader.example": "2026-01-02"}
+    undo.undo(second, actor=alice.user)
+    assert (agreed(), Contact.objects.count()) == ({}, 1)
+
+
+def test_the_column_is_proposed_by_its_name() -> None:
+    found = columns.propose(["E-mail", "Tracking consent date"], [["a@b.example", "2026-01-01"]])
+    assert found.targets == {0: "email", 1: "tracking_at"}

@@ -198,7 +198,7 @@ def _next_step(request: PortalRequest, job: ImportJob) -> str:
     job.refresh_from_db()
     if saved_page.wanted(job):
         poke(tasks.save_page, job.pk)
-    open_points = background.gaps(job.answers)
+    open_points = answers.missing(job)
     if not open_points:
         return "upload_check"
     messages.info(request, f"{open_points[0]}.")

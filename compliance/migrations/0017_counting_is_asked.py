@@ -5,6 +5,7 @@ class Migration(migrations.Migration):
     dependencies = [("compliance", "0016_what_a_statement_asks")]
 
     operations = [
+        migrations.AddField("contact", "tracking_import", models.BigIntegerField(null=True)),
         migrations.AddField("signupform", "asks_names", models.BooleanField(default=False)),
         migrations.AddField("signupform", "asks_tracking", models.BooleanField(default=False)),
         migrations.AddField(
