@@ -75,7 +75,8 @@ def statement(job: ImportJob, role: str) -> Filled:
 
 def fingerprint(job: ImportJob, role: str) -> str:
     """Return what stands for all that the check page shows: answers, columns, file and statement; SHA-256 in hex."""
-    seen = [job.answers, job.declared_country, job.columns, job.encoding, job.delimiter, statement(job, role).text]
+    words = [wording_for(job).version, statement(job, role).text]
+    seen = [job.answers, job.declared_country, job.columns, job.encoding, job.delimiter, *words]
     return hashlib.sha256(chain.canonical({"seen": seen})).hexdigest()
 
 

@@ -67,6 +67,8 @@ def is_moving(answers: dict[str, Any]) -> bool:
 def gaps(answers: dict[str, Any]) -> list[str]:
     """Return what of these questions still has to be answered before a signature, in words."""
     given = answers.get("background", {})
+    if answers.get("questions", CURRENT.version) != CURRENT.version:
+        return ["The questions about the list have changed. Answer them again"]
     found = [] if given.get("minors") in ("yes", "no") else ["Say whether people under 18 are among them"]
     return [*found, *_moving_gaps(answers, given)] if is_moving(answers) else found
 

@@ -21,7 +21,7 @@ from compliance.attestations import valid_attestation
 from compliance.consent_events import Circumstances, Kind, Step
 from compliance.countries import assumed
 from compliance.errors import PersonRefusedError
-from compliance.models import Contact, ContactList, ListMembership, Suppression
+from compliance.models import Contact, ContactList, ListMembership, ProofRow, Suppression
 from compliance.sources import refuse_address
 from sendserver.lib.addresses import Address, AddressKey, BadAddress, parse, suppression_hash
 
@@ -209,6 +209,7 @@ def remove(contact: Contact, *, actor: User) -> None:
 def delete(contact: Contact) -> None:
     """Delete a person and every membership, not audited; for callers that say why themselves."""
     touched = list(ContactList.objects.filter(memberships__contact=contact))
+    ProofRow.objects.filter(contact=contact).delete()  # what the sender wrote of their sign-up
     contact.delete()
     for row in touched:
         lists.recount(row)
