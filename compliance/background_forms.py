@@ -63,14 +63,19 @@ class BackgroundFields(forms.Form):
         given = self.data if self.is_bound else self.initial
         return given.get("source") == background.MOVED or any(self[name].errors for name in MOVING)
 
+    def ask_of_a_move(self) -> None:
+        """Make the questions about the previous tool required where people come from one."""
+        given = self.data if self.is_bound else self.initial
+        if given.get("source") == background.MOVED:
+            for name in ("before_tool", "before_why", "optouts"):
+                self.fields[name].required = True
+                self.fields[name].error_messages["required"] = "Needed for people from another tool"
+
     def clean_background(self, data: dict[str, Any]) -> None:
         """Ask for what a move needs, and for a second look at a name that is not the account's."""
-        if data.get("source") == background.MOVED:
-            for name in ("before_tool", "before_why"):
-                if not data.get(name):
-                    self.add_error(name, "Needed for people from another tool")
-            if data.get("optouts") != "yes" and len(data.get("optouts_why") or "") < background.WHY_AT_LEAST:
-                self.add_error("optouts", "Bring along who said no there, or explain below why not")
+        unexplained = data.get("optouts") == "no" and len(data.get("optouts_why") or "") < background.WHY_AT_LEAST
+        if data.get("source") == background.MOVED and unexplained:
+            self.add_error("optouts_why", "Bring along who said no there, or explain why not")
         typed = data.get("signer_name") or ""
         if typed and self.signer and not background.same_name(typed, self.signer.name) and not data["name_is_mine"]:
             text = (

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from django import forms
+from django.utils.html import format_html
 
 from accounts.forms.texts import LineField
 from accounts.models import User
@@ -150,6 +151,7 @@ class ConsentForm(BackgroundFields):
     def __init__(self, *args: Any, sender: str, days: int, signer: User | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.signer = signer
+        self.ask_of_a_move()
         for code, label in answers.PROHIBITED.items():
             self.fields[f"prohibited_{code}"] = forms.ChoiceField(
                 label=label,
@@ -166,7 +168,7 @@ class ConsentForm(BackgroundFields):
             )
         for code, text in answers.STATEMENTS.items():
             self.fields[f"statement_{code}"] = forms.BooleanField(
-                label=text.format(sender=f"from {sender.rstrip('.')}", days=days),
+                label=format_html(text, sender=format_html("<strong>from {}</strong>", sender.rstrip(".")), days=days),
                 error_messages={"required": "Tick the statement, or leave the list out"},
             )
 
