@@ -233,7 +233,7 @@ EVIDENCE_FILES: Final = N("EVIDENCE_FILES", 5, "files", "UPLOAD-LIMITS", "Eviden
 EVIDENCE_MB: Final = N("EVIDENCE_MB", 5, "MB", "UPLOAD-LIMITS", "One evidence file, at most")
 SAVED_PAGES: Final = N("SAVED_PAGES", 20, "an hour", "CONSENT-PROOF", "Sign-up pages saved for one customer")
 OPTOUTS_ROWS: Final = N(
-    "OPTOUTS_ROWS", 200_000, "rows", "UPLOAD-LIMITS", "One file of people who said no before, at most"
+    "OPTOUTS_ROWS", 100_000, "rows", "UPLOAD-LIMITS", "One file of people who said no before, at most"
 )
 SOURCES_MAX: Final = N("SOURCES_MAX", 10, "sources", "UPLOAD-LIMITS", "Further sources of one file, at most")
 LIST_CHECK_H: Final = N("LIST_CHECK_H", 4, "working hours", "SRC-SIZE-JUMP", "Our staff usually looks at a list within")

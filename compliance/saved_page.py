@@ -8,19 +8,22 @@ screenshot among the evidence does the same.
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
 from django.http import HttpResponse
 
 from compliance import evidence, policy
-from compliance.models import ImportJob, SavedPage
+from compliance.models import ImportJob, ImportState, SavedPage
 from sendserver.lib import clock
 from sendserver.lib.fetching import Fetched, FetchError, Limits, fetch
 from sendserver.lib.ratelimit import allow
 
 TYPES: Final = ("text/html", "application/xhtml+xml", "text/plain", "application/pdf")
 HOUR: Final = 3600
+S = ImportState
+_ANSWERED: Final = (S.ANSWERED, S.QUEUED, S.READING, S.HELD, S.DONE)
 
 
 def is_on() -> bool:
@@ -32,6 +35,14 @@ def wanted(job: ImportJob) -> bool:
     """Tell whether the page that the answers name has no copy yet."""
     url = job.answers.get("page_url", "")
     return bool(url) and is_on() and not SavedPage.objects.filter(import_uid=job.uid, url=url).exists()
+
+
+def without_copy(now: datetime) -> list[ImportJob]:
+    """Return uploads of the last day whose copy nobody took: the worker was away when it was asked."""
+    if not is_on():
+        return []
+    fresh = ImportJob.objects.filter(created_at__gt=now - timedelta(days=1), state__in=_ANSWERED)
+    return [job for job in fresh.order_by("pk") if wanted(job)]
 
 
 def take(job: ImportJob, *, limits: Limits | None = None) -> SavedPage | None:

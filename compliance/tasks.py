@@ -26,7 +26,7 @@ def scan_import(job_id: int) -> None:
 @shared_task(name="compliance.save_page", soft_time_limit=60)
 def save_page(job_id: int) -> None:
     """Save a copy of the page where people said yes."""
-    job = ImportJob.objects.filter(pk=job_id, state__in=_COUNTED).select_related("organization").first()
+    job = ImportJob.objects.filter(pk=job_id).select_related("organization").first()
     if job is not None:
         saved_page.take(job)
 
@@ -50,6 +50,8 @@ def resume_imports() -> int:
     jobs = list(waiting(clock.now()).values_list("pk", "state"))
     for pk, state in jobs:
         (scan_import if state in _COUNTED else run_import).delay(pk)
+    for job in saved_page.without_copy(clock.now()):
+        save_page.delay(job.pk)
     return len(jobs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from ipaddress import ip_address
 from typing import Any
 
@@ -126,6 +127,27 @@ def test_saving_the_answers_asks_the_worker(
         assert alice.client.post(reverse("upload_consent", args=[job.uid]), CONSENT).status_code == 302
     assert asked == [job.pk]
     assert "A copy is being saved." in alice.client.get(reverse("upload_check", args=[job.uid])).content.decode()
+
+
+def test_the_beat_asks_again_for_a_day_also_after_the_signature(
+    job: ImportJob, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(tasks.save_page, "delay", asked.append)
+    tasks.resume_imports()
+    ImportJob.objects.update(state=ImportState.DONE)
+    tasks.resume_imports()
+    assert asked == [job.pk, job.pk]
+    ImportJob.objects.update(created_at=clock.now() - timedelta(days=1))
+    tasks.resume_imports()
+    ImportJob.objects.update(created_at=clock.now())
+    settings.LIST_LOOKUPS = False
+    tasks.resume_imports()
+    assert asked == [job.pk, job.pk]
+    monkeypatch.setattr(saved_page, "fetch", lambda url, _limits: Fetched(url, 200, "text/html", PAGE))
+    settings.LIST_LOOKUPS = True
+    tasks.save_page(job.pk)
+    assert SavedPage.objects.get().size == len(PAGE)
 
 
 def test_bytes_that_a_row_still_names_stay(job: ImportJob, alice: Persona) -> None:
