@@ -12,6 +12,7 @@ from compliance.imports.columns import plan_of
 from compliance.imports.rows import CUSTOMERS, Claim
 from compliance.models import ImportJob
 from compliance.models.lists import ConsentBasis
+from compliance.questions import PROHIBITED, SOFT, STATEMENTS
 
 
 @dataclass(frozen=True)
@@ -62,30 +63,6 @@ SOURCES: Final[dict[str, Source]] = {
         "Customers without a yes of their own",
         CUSTOMERS,
     ),
-}
-# The eight kinds of lists that nobody may upload, asked one by one (rules SRC-PROHIBITED, section 2.1).
-PROHIBITED: Final[dict[str, str]] = {
-    "bought": "Bought",
-    "rented": "Rented",
-    "swapped": "Swapped or shared with another company",
-    "third_party": "From a partner, a prize draw or co-registration",
-    "harvested": "Collected from websites, profiles or directories by hand or software",
-    "guessed": "Guessed, completed or appended by a data service",
-    "employer": "Taken along from an employer, or from somebody else's event",
-    "directory": "From a public register or directory",
-}
-# Mail to customers without a yes: all four, or not at all (Directive 2002/58/EC article 13(2), UWG s.7(3), rules
-# CONSENT-SOFT-EU). Asked for that source only.
-SOFT: Final[dict[str, str]] = {
-    "sale": "We got each address ourselves, from a sale to this person",
-    "similar": "We write only about our own, similar goods or services",
-    "no_objection": "Nobody on the list has objected",
-    "offered": "We offered the way out when we took the address, and do so in every message",
-}
-STATEMENTS: Final[dict[str, str]] = {
-    "agreed": "Everyone in this file agreed to get marketing e-mail {sender}.",
-    "not_bought": "None of the addresses was bought, rented, swapped or collected from websites.",
-    "proof": "I can show proof for any address within {days} working days if asked.",
 }
 
 

@@ -1,50 +1,16 @@
 """What else a statement asks (rules 2.1): who is on the list, where it was kept before, who signs. Pure.
 
-The questions are a published wording: a version is added, never edited, and each statement keeps the name of the
-version that was asked. What the answers mean stands here too; who may sign is decided in compliance.attestations.
+The questions themselves stand in compliance.questions; who may sign is decided in compliance.attestations.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
-from dataclasses import dataclass
 from typing import Any, Final
 
+from compliance.questions import CURRENT
 
-@dataclass(frozen=True)
-class Questions:
-    """One version of the questions, by their names."""
-
-    version: str
-    texts: dict[str, str]
-
-    @property
-    def sha256(self) -> str:
-        """Return the fingerprint of the questions, hexadecimal."""
-        lines = [self.version, *(f"{name}: {text}" for name, text in self.texts.items())]
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-Q_EN_1_0: Final = Questions(
-    "Q-EN-1.0",
-    {
-        "minors": "Are people under 18 among them, as far as you know?",
-        "people": "Do they get your mail as private persons or for a company?",
-        "dated": "Can you say for each person when they signed up, bought or asked?",
-        "before_tool": "Which tool or provider did you use before?",
-        "before_why": "Why did you leave it?",
-        "before_trouble": "Complaints, bounces or warnings you had there",
-        "optouts": "Do you bring along the addresses that said no or bounced there?",
-        "optouts_why": "If not: why?",
-        "registers": "Which national opt-out registers did you compare the list with?",
-        "registers_on": "When?",
-    },
-)
-# Every version that was ever asked: a test holds their fingerprints.
-VERSIONS: Final = {one.version: one for one in (Q_EN_1_0,)}
-CURRENT: Final = Q_EN_1_0
 PEOPLE: Final = [
     ("", "Not answered"),
     ("consumers", "As private persons"),

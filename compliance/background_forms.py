@@ -9,8 +9,9 @@ from django import forms
 from accounts.models import User
 from compliance import background
 from compliance.background import ALONE, LIMITS, MOVING, YES_NO
+from compliance.questions import CURRENT
 
-TEXTS = background.CURRENT.texts
+TEXTS = CURRENT.texts
 
 
 class BackgroundFields(forms.Form):
@@ -92,7 +93,7 @@ class BackgroundFields(forms.Form):
         given["people"] = given["people"] if given["people"] in dict(background.PEOPLE) else ""
         given = {name: text[: LIMITS.get(name, 20)] for name, text in given.items()}
         signed_by = {"name_confirmed": str(self.signer.uid)} if self.signer and get("name_is_mine") else {}
-        return {"background": given, "questions": background.CURRENT.version, **signed_by}
+        return {"background": given, "questions": CURRENT.version, **signed_by}
 
     @staticmethod
     def initial_background(kept: dict[str, Any]) -> dict[str, Any]:

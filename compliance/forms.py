@@ -10,7 +10,7 @@ from django.utils.html import format_html
 
 from accounts.forms.texts import LineField
 from accounts.models import User
-from compliance import answers, countries
+from compliance import answers, countries, questions
 from compliance.background_forms import BackgroundFields
 from compliance.imports.dates import EARLIEST
 from compliance.lists import open_lists
@@ -152,21 +152,21 @@ class ConsentForm(BackgroundFields):
         super().__init__(*args, **kwargs)
         self.signer = signer
         self.ask_of_a_move()
-        for code, label in answers.PROHIBITED.items():
+        for code, label in questions.PROHIBITED.items():
             self.fields[f"prohibited_{code}"] = forms.ChoiceField(
                 label=label,
                 choices=[("no", "No"), ("yes", "Yes")],
                 widget=forms.RadioSelect,
                 error_messages={"required": f"Answer: {label[:1].lower()}{label[1:]}"},
             )
-        for code, label in answers.SOFT.items():
+        for code, label in questions.SOFT.items():
             self.fields[f"soft_{code}"] = forms.ChoiceField(
                 label=label,
                 choices=[("no", "No"), ("yes", "Yes")],
                 widget=forms.RadioSelect,
                 required=False,
             )
-        for code, text in answers.STATEMENTS.items():
+        for code, text in questions.STATEMENTS.items():
             self.fields[f"statement_{code}"] = forms.BooleanField(
                 label=format_html(text, sender=format_html("<strong>from {}</strong>", sender.rstrip(".")), days=days),
                 error_messages={"required": "Tick the statement, or leave the list out"},
@@ -174,21 +174,21 @@ class ConsentForm(BackgroundFields):
 
     def prohibited(self) -> list[Any]:
         """Return the eight questions as bound fields."""
-        return [self[f"prohibited_{code}"] for code in answers.PROHIBITED]
+        return [self[f"prohibited_{code}"] for code in questions.PROHIBITED]
 
     @property
     def soft_open(self) -> bool:
         """Tell whether the conditions for customers are shown at once: they matter, or one is wrong."""
         given = self.data if self.is_bound else self.initial
-        return given.get("source") == "customers" or any(self[f"soft_{code}"].errors for code in answers.SOFT)
+        return given.get("source") == "customers" or any(self[f"soft_{code}"].errors for code in questions.SOFT)
 
     def soft(self) -> list[Any]:
         """Return the four conditions for customers as bound fields."""
-        return [self[f"soft_{code}"] for code in answers.SOFT]
+        return [self[f"soft_{code}"] for code in questions.SOFT]
 
     def statements(self) -> list[Any]:
         """Return the three statements as bound fields."""
-        return [self[f"statement_{code}"] for code in answers.STATEMENTS]
+        return [self[f"statement_{code}"] for code in questions.STATEMENTS]
 
     def clean(self) -> dict[str, Any]:
         """Refuse a range that runs backwards and a last mail in the future."""
@@ -197,10 +197,10 @@ class ConsentForm(BackgroundFields):
             self.add_error("latest", "The latest sign-up is before the earliest")
         if data.get("last_mailed") and data["last_mailed"] > clock.now().date():
             self.add_error("last_mailed", "This day is still to come")
-        for code in answers.SOFT if data.get("source") == "customers" else ():
+        for code in questions.SOFT if data.get("source") == "customers" else ():
             if data.get(f"soft_{code}") != "yes":
                 self.add_error(f"soft_{code}", "Without this, customers who gave no yes may not be written to")
-        for code in answers.PROHIBITED:
+        for code in questions.PROHIBITED:
             if data.get(f"prohibited_{code}") == "yes":
                 self.add_error(f"prohibited_{code}", "We cannot send to these. Leave them out of the file")
         self.clean_background(data)
@@ -210,7 +210,7 @@ class ConsentForm(BackgroundFields):
         """Tell whether the person says that the list comes from a source nobody may use."""
         given = self.data
         return given.get("source") == answers.FORBIDDEN or any(
-            given.get(f"prohibited_{code}") == "yes" for code in answers.PROHIBITED
+            given.get(f"prohibited_{code}") == "yes" for code in questions.PROHIBITED
         )
 
     def kept(self) -> dict[str, Any]:
@@ -223,9 +223,9 @@ class ConsentForm(BackgroundFields):
             texts["page_url"] = self.cleaned_data["page_url"]
         return {
             **texts,
-            "prohibited": {code: _yes_or_no(get(f"prohibited_{code}")) for code in answers.PROHIBITED},
-            "soft": {code: _yes_or_no(get(f"soft_{code}")) for code in answers.SOFT},
-            "statements": [code for code in answers.STATEMENTS if get(f"statement_{code}")],
+            "prohibited": {code: _yes_or_no(get(f"prohibited_{code}")) for code in questions.PROHIBITED},
+            "soft": {code: _yes_or_no(get(f"soft_{code}")) for code in questions.SOFT},
+            "statements": [code for code in questions.STATEMENTS if get(f"statement_{code}")],
             **self.kept_background(),
         }
 

@@ -29,8 +29,8 @@ class Canary(models.Model):
     waits = models.PositiveIntegerField()
     reason = models.CharField(max_length=200)
     import_ids = ArrayField(models.BigIntegerField())  # uploads that the sample speaks for
-    steps = ArrayField(models.PositiveIntegerField(), default=list)
-    step = models.PositiveSmallIntegerField(default=0)  # parts of the others that were let go
+    steps = ArrayField(models.PositiveIntegerField(), default=list, db_default=[])
+    step = models.PositiveSmallIntegerField(default=0, db_default=0)  # parts of the others that were let go
     until = models.DateTimeField(null=True)
     brake = models.ForeignKey(Brake, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 max_length=12,
             ),
         ),
-        migrations.AddField("importjob", "is_refused", models.BooleanField(default=False)),
+        migrations.AddField("importjob", "is_refused", models.BooleanField(default=False, db_default=False)),
         migrations.AlterField(
             "proofrow",
             "contact",

@@ -73,7 +73,7 @@ class ImportJob(models.Model):
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)  # plain words for the customer
-    is_refused = models.BooleanField(default=False)  # by our staff: UNDOING ends in REFUSED
+    is_refused = models.BooleanField(default=False, db_default=False)  # by our staff: UNDOING ends in REFUSED
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
     decision_reason = models.TextField(blank=True)

@@ -30,13 +30,13 @@ from campaigns.planning import plan
 from campaigns.tests.lanes import frozen, planned, run_both, two_relays
 from campaigns.tests.world import World, add_person, make_draft, make_world
 from compliance import attestations, gate, lists, registers, wording
-from compliance.answers import PROHIBITED, SOFT
 from compliance.attestations import Signer
 from compliance.consent import add_months
 from compliance.errors import SignatureRefusedError
 from compliance.imports.run import run
 from compliance.models import Attestation, Contact, ImportJob, ImportState, ListMembership
 from compliance.models.lists import ConsentBasis
+from compliance.questions import PROHIBITED, SOFT
 from compliance.suppression import suppress
 from compliance.tests.helpers import ANSWERS, csv_of, finished, mapped, people, signed
 from sendserver.lib import clock
