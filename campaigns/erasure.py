@@ -17,9 +17,9 @@ from accounts.models import Organization, User
 from campaigns.models import Delivery, SystemMail
 from campaigns.returning import Holder
 from compliance import people
-from compliance.models import Contact, ImportRow, Suppression
+from compliance.models import Contact, ImportRow, Signup, Suppression
 from compliance.suppression import ERASED, suppress
-from sendserver.lib.addresses import AddressKey, Who
+from sendserver.lib.addresses import AddressKey, Who, suppression_hashes
 
 
 def erase(contact: Contact, *, actor: User | None) -> None:
@@ -72,6 +72,8 @@ def _forget(organization: Organization, address: str) -> None:
     Those are copies of their data, and links to erase it.
     """
     ImportRow.objects.filter(job__organization=organization, value__iexact=address).delete()
+    # The steps stand in the ledger, their personal part beside it; the sign-up itself is data like any other.
+    Signup.objects.filter(organization=organization, address_hash__in=suppression_hashes(AddressKey(address))).delete()
     SystemMail.objects.filter(
         recipient__iexact=address, state__in=[SystemMail.State.SENT, SystemMail.State.FAILED]
     ).delete()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any, Final
 
 from django.conf import settings
@@ -53,7 +54,7 @@ _INSERT: Final = """
 INSERT INTO campaigns_delivery
   (campaign_id, organization_id, seq, contact_id, address, address_hash, domain, merge, membership_id, skip_reason)
 SELECT %(campaign)s, %(organization)s,
-       CASE WHEN skip_reason = '' THEN row_number() OVER (PARTITION BY skip_reason = '' ORDER BY wave, id) END,
+       CASE WHEN skip_reason = '' THEN row_number() OVER (PARTITION BY skip_reason = '' ORDER BY wave{order}, id) END,
        id, address, address_hash, domain, merge, membership_id, skip_reason
 FROM ordered
 ON CONFLICT DO NOTHING
@@ -68,6 +69,8 @@ _PLACES: Final = """
              FROM audience WHERE skip_reason = '' AND import_job_id = ANY(%(jobs)s)) AS places
          ON sampled_id = audience.id"""
 _SAMPLED: Final = "SELECT count(*) FROM ordered WHERE wave <> 1"
+# The rest goes in parts, each a random one of the rest.
+_PARTS: Final = ", CASE WHEN wave = 2 THEN sha256(%(salt)s || 'rest'::bytea || address_hash) END"
 _CHUNKS: Final = """
 INSERT INTO campaigns_chunk
   (campaign_id, organization_id, first_seq, last_seq, relay, state, fence, lease_until, owner_host, owner_boot,
@@ -106,11 +109,12 @@ def plan(campaign: Campaign) -> PlanResult:
 def _plan(campaign: Campaign) -> PlanResult:
     registers.check_new()
     first = unproven(list(campaign.lists.all()))
-    sampled = _write_sampled(campaign, first) if first else _write_deliveries(campaign)
+    before = canary.pooled(campaign.organization, first) if first else 0
+    sampled = _write_sampled(campaign, first, before) if first else _write_deliveries(campaign)
     counts = _counts(campaign)
     mailable = counts.pop("", 0)
     result = PlanResult(mailable + sum(counts.values()), mailable, counts)
-    _write_chunks(campaign, mailable, canary.begin(campaign, first, sampled) if first else None)
+    _write_chunks(campaign, mailable, canary.begin(campaign, first, sampled, before) if first else None)
     _write_tallies(campaign, result)
     now = clock.now()
     figures = {"planned_at": now, "planned_count": result.planned, "mailable_count": mailable}
@@ -130,20 +134,22 @@ def _write_deliveries(campaign: Campaign) -> int:
     with connection.cursor() as cursor:
         values = {"campaign": campaign.pk, "organization": campaign.organization_id}
         only = narrowing.where(campaign)
-        cursor.execute(_statement("0", "", only) + _INSERT, values | (only.values if only else {}))
+        statement = _statement("0", "", only) + _INSERT.format(order="")
+        cursor.execute(statement, values | (only.values if only else {}))
     return 0
 
 
-def _write_sampled(campaign: Campaign, first: Unproven) -> int:
+def _write_sampled(campaign: Campaign, first: Unproven, before: int) -> int:
     """Write the deliveries with a sample in front; return for how many people that sample speaks, itself included."""
     only = narrowing.where(campaign)
-    statement = f"{_statement(_WAVE, _PLACES, only)}, written AS ({_INSERT}) {_SAMPLED}"
+    statement = f"{_statement(_WAVE, _PLACES, only)}, written AS ({_INSERT.format(order=_PARTS)}) {_SAMPLED}"
     values: dict[str, Any] = {
         **(only.values if only else {}),
         "campaign": campaign.pk,
         "organization": campaign.organization_id,
         "jobs": list(first.job_ids),
         "salt": canary.salt(campaign),
+        "pooled": before,
     }
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
@@ -174,7 +180,8 @@ def _write_chunks(campaign: Campaign, mailable: int, first: Canary | None) -> No
     if first is not None:
         rest = mailable - first.waits
         ranges = [(1, first.size, Chunk.State.READY), (first.size + 1, rest, Chunk.State.READY)]
-        ranges.append((rest + 1, mailable, Chunk.State.LATER))
+        starts = [0, *first.steps]
+        ranges += [(rest + low + 1, rest + high, Chunk.State.LATER) for low, high in pairwise(starts)]
     with connection.cursor() as cursor:
         for low, high, state in ranges:
             values: dict[str, int | str | list[str]] = {

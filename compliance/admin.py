@@ -8,14 +8,14 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import audit
-from compliance import answers, attestations, countries, lists
+from compliance import answers, attestations, background, countries, lists, saved_page, tasks
 from compliance.errors import ImportRefusedError
 from compliance.evidence import as_download as evidence_response
 from compliance.imports import fixes
@@ -23,6 +23,7 @@ from compliance.imports.scan import counts_of
 from compliance.imports.staff import decide_held
 from compliance.models import Attestation, Contact, EvidenceFile, ImportJob, ImportState, Suppression
 from compliance.provenance import proof
+from compliance.views import poke
 from sendserver.lib.addresses import masked
 from sendserver.lib.cells import waiting_first
 from sendserver.lib.readonly import ReadOnlyAdmin
@@ -66,7 +67,9 @@ class ImportJobAdmin(ReadOnlyAdmin):
         """Add the post of the decide panel."""
         decide = self.admin_site.admin_view(require_POST(self.decide))
         file = self.admin_site.admin_view(require_safe(self.evidence))
+        page = self.admin_site.admin_view(require_safe(self.page_copy))
         return [
+            path("<int:pk>/page/", page, name="compliance_importjob_page"),
             path("<int:pk>/decide/", decide, name="compliance_importjob_decide"),
             path("<int:pk>/evidence/<int:file>/", file, name="compliance_importjob_evidence"),
             *super().get_urls(),
@@ -86,6 +89,23 @@ class ImportJobAdmin(ReadOnlyAdmin):
             detail={"sha256": bytes(row.sha256).hex()},
         )
         return evidence_response(row)
+
+    def page_copy(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Give the copy of the sign-up page as a download; written down."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        job = get_object_or_404(self.get_queryset(request), pk=pk)
+        row = saved_page.of(job)
+        if row is None or row.sha256 is None:
+            raise Http404
+        audit.record(
+            "evidence.opened",
+            actor=request.user,  # type: ignore[arg-type]
+            organization=job.organization,
+            subject=f"import:{job.uid}",
+            detail={"sha256": bytes(row.sha256).hex()},
+        )
+        return saved_page.as_download(row)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -116,10 +136,12 @@ class ImportJobAdmin(ReadOnlyAdmin):
             "record": record,
             "blocks": [{**one, "label": answers.short_source(one)} for one in answers.more_of(job.answers)],
             "details": job.answers.get("details", {}),
+            "copy": saved_page.of(job),
+            "background": background.rows(job.answers),
             "files": EvidenceFile.objects.filter(import_uid=job.uid).order_by("pk"),
             "person": attestations.person_of(record) if record else None,
             "sample": _sample(job),
-            "proof": [(masked(row.contact.address), row.answer) for row in proof.sample(job)] if job.proof_at else [],
+            "proof": _answered(job) if job.proof_at else [],
             "on_list": lists.reason_counts_of_import(job),
             "is_held": job.state == ImportState.HELD,
             "may_decide": job.state == ImportState.HELD and self._may(request),
@@ -142,6 +164,8 @@ class ImportJobAdmin(ReadOnlyAdmin):
             except ImportRefusedError as error:
                 form.add_error(None, str(error))
             else:
+                if job.state == ImportState.UNDOING:
+                    poke(tasks.run_import, job.pk)
                 text = "Decided. The letter is on its way." if done else "Somebody decided this upload first."
                 messages.add_message(request, messages.SUCCESS if done else messages.WARNING, text)
                 return HttpResponseRedirect(_next_url())
@@ -153,6 +177,11 @@ class ImportJobAdmin(ReadOnlyAdmin):
             "title": job.file_name,
         }
         return TemplateResponse(request, self.change_form_template, context)
+
+
+def _answered(job: ImportJob) -> list[tuple[str, str]]:
+    """Return (person, answer) of a sample of proof; whom a refusal took out has no address any more."""
+    return [(masked(row.contact.address) if row.contact else "taken out", row.answer) for row in proof.sample(job)]
 
 
 def _sample(job: ImportJob) -> list[dict[str, str]]:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
-from compliance import countries, policy
+from compliance import background, countries, policy
 from compliance.errors import ImportRefusedError
 from compliance.imports.columns import plan_of
 from compliance.imports.rows import CUSTOMERS, Claim
 from compliance.models import ImportJob
 from compliance.models.lists import ConsentBasis
+from compliance.questions import PROHIBITED, SOFT, STATEMENTS
 
 
 @dataclass(frozen=True)
@@ -63,36 +64,18 @@ SOURCES: Final[dict[str, Source]] = {
         CUSTOMERS,
     ),
 }
-# The eight kinds of lists that nobody may upload, asked one by one (rules SRC-PROHIBITED, section 2.1).
-PROHIBITED: Final[dict[str, str]] = {
-    "bought": "Bought",
-    "rented": "Rented",
-    "swapped": "Swapped or shared with another company",
-    "third_party": "From a partner, a prize draw or co-registration",
-    "harvested": "Collected from websites, profiles or directories by hand or software",
-    "guessed": "Guessed, completed or appended by a data service",
-    "employer": "Taken along from an employer, or from somebody else's event",
-    "directory": "From a public register or directory",
-}
-# Mail to customers without a yes: all four, or not at all (Directive 2002/58/EC article 13(2), UWG s.7(3), rules
-# CONSENT-SOFT-EU). Asked for that source only.
-SOFT: Final[dict[str, str]] = {
-    "sale": "We got each address ourselves, from a sale to this person",
-    "similar": "We write only about our own, similar goods or services",
-    "no_objection": "Nobody on the list has objected",
-    "offered": "We offered the way out when we took the address, and do so in every message",
-}
-STATEMENTS: Final[dict[str, str]] = {
-    "agreed": "Everyone in this file agreed to get marketing e-mail {sender}.",
-    "not_bought": "None of the addresses was bought, rented, swapped or collected from websites.",
-    "proof": "I can show proof for any address within {days} working days if asked.",
-}
 
 
 def claim_of(job: ImportJob) -> Claim:
     """Return what the sender says of the whole file."""
-    main = _claim(job, job.answers)
+    main = replace(_claim(job, job.answers), counting=covers_counting(job.answers))
     return replace(main, more={one["value"].casefold(): _claim(job, one) for one in more_of(job.answers)})
+
+
+def covers_counting(answers: dict[str, Any]) -> bool:
+    """Tell whether the statement says that counting opens and clicks was asked for apart, and in which words."""
+    details = answers.get("details", {})
+    return details.get("tracking_asked") == "yes" and bool(details.get("tracking_wording"))
 
 
 def _claim(job: ImportJob, block: dict[str, Any]) -> Claim:
@@ -170,12 +153,15 @@ def missing(job: ImportJob) -> list[str]:
         found.append("Answer all eight questions about sources")
     if more_of(kept) and plan_of(job).index("source") is None:
         found.append("Choose the column with the source, or remove the further sources")
+    if plan_of(job).index("tracking_at") is not None and not covers_counting(kept):
+        found.append("Give the words that asked about counting opens and clicks, or leave that column out")
     if soft_gaps(kept):
         found.append("Customers without a yes: all four conditions must be true")
     if set(kept.get("statements", [])) != set(STATEMENTS):
         found.append("Agree to the three statements")
     wanted = {"earliest": "the earliest sign-up", "latest": "the latest sign-up", "wording": "the words they saw"}
     found += [f"Give {words}" for name, words in wanted.items() if not kept.get(name)]
+    found += background.gaps(kept)
     if not kept.get("signer_name"):
         found.append("Type your full name to sign")
     return found

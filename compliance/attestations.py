@@ -17,7 +17,7 @@ from django.db import transaction
 from accounts import audit, personal
 from accounts.ledger import append_chained
 from accounts.models import BusinessProfile, Organization, User
-from compliance import answers, contact_fields, policy, roots
+from compliance import answers, background, contact_fields, policy, roots, saved_page
 from compliance.consent import months_before
 from compliance.errors import FieldRefusedError, SignatureRefusedError
 from compliance.imports import holds, lifecycle
@@ -28,6 +28,10 @@ from sendserver.lib import chain, clock
 from sendserver.lib.addresses import suppression_key_id
 from sendserver.lib.clientip import prefix
 
+OTHER_NAME: Final = (
+    "The name typed is not the one of your account. Go back to the questions and type your own full name, "
+    "or confirm it."
+)
 CHANGED: Final = "Something changed since you opened this page. Read it again, then submit."
 
 
@@ -71,7 +75,8 @@ def statement(job: ImportJob, role: str) -> Filled:
 
 def fingerprint(job: ImportJob, role: str) -> str:
     """Return what stands for all that the check page shows: answers, columns, file and statement; SHA-256 in hex."""
-    seen = [job.answers, job.declared_country, job.columns, job.encoding, job.delimiter, statement(job, role).text]
+    words = [wording_for(job).version, statement(job, role).text]
+    seen = [job.answers, job.declared_country, job.columns, job.encoding, job.delimiter, *words]
     return hashlib.sha256(chain.canonical({"seen": seen})).hexdigest()
 
 
@@ -132,12 +137,20 @@ def _refuse_unready(job: ImportJob, signer: Signer) -> None:
     gaps = answers.missing(job)
     if gaps:
         raise SignatureRefusedError(f"{gaps[0]}.")
+    if not _name_fits(job, signer.user):
+        raise SignatureRefusedError(OTHER_NAME)
     counts = counts_of(job)
     if not counts.done:
         raise SignatureRefusedError("The rows are still being counted. Try again in a moment.")
     stop = holds.refusal(counts)
     if stop:
         raise SignatureRefusedError(stop)
+
+
+def _name_fits(job: ImportJob, user: User) -> bool:
+    """Tell whether the typed name is the signer's own: the account's, or confirmed by this very account."""
+    fits = background.same_name(job.answers["signer_name"], user.name)
+    return fits or job.answers.get("name_confirmed") == str(user.uid)
 
 
 def _record(job: ImportJob, signer: Signer) -> Attestation:
@@ -159,7 +172,7 @@ def _record(job: ImportJob, signer: Signer) -> Attestation:
             "import_uid": job.uid,
             "wording_version": wording_for(job).version,
             "text_sha256": hashlib.sha256(text.encode()).digest(),
-            "answers": {**signed, "declared_country": job.declared_country, "columns": job.columns},
+            "answers": {**signed, **_beside(job)},
             "legal_name": legal_name(job.organization)[:160],
             "signer_uid": signer.user.uid,
             "factor": signer.factor,
@@ -173,6 +186,11 @@ def _record(job: ImportJob, signer: Signer) -> Attestation:
     )
     AttestationPerson.objects.create(attestation_uid=record.uid, salt=salt, **person)
     return record
+
+
+def _beside(job: ImportJob) -> dict[str, Any]:
+    """Return what is signed beside the answers."""
+    return {"declared_country": job.declared_country, "columns": job.columns, **saved_page.signed(job)}
 
 
 def _rows(job: ImportJob) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from django.http import HttpResponse
 from accounts.models import User
 from compliance import policy
 from compliance.errors import FileRefusedError
-from compliance.models import EvidenceFile, ImportJob
+from compliance.models import EvidenceFile, ImportJob, SavedPage
 from sendserver.lib import clock
 from sendserver.lib.crypto import open_text, seal_text
 
@@ -37,7 +37,7 @@ def add(job: ImportJob, chunks: Iterable[bytes], *, name: str, actor: User) -> E
         raise FileRefusedError(f"Up to {policy.EVIDENCE_FILES} files can be added.")
     data = _read(chunks)
     digest = hashlib.sha256(data).digest()
-    _keep(digest, data)
+    keep(digest, data)
     row, _ = EvidenceFile.objects.get_or_create(
         organization=job.organization,
         import_uid=job.uid,
@@ -81,7 +81,7 @@ def path_of(digest: bytes) -> Path:
     return Path(settings.MEDIA_ROOT) / "evidence" / digest.hex()
 
 
-def _keep(digest: bytes, data: bytes) -> None:
+def keep(digest: bytes, data: bytes) -> None:
     """Write a file once, sealed with FIELD_KEYS; one that is there already is the same."""
     target = path_of(digest)
     if target.exists():
@@ -97,9 +97,14 @@ def _keep(digest: bytes, data: bytes) -> None:
 
 def read(row: EvidenceFile) -> bytes:
     """Return a kept file; ValueError when it is no longer the one that was added."""
-    data = base64.b64decode(open_text(path_of(bytes(row.sha256)).read_text(encoding="ascii")))
-    if hashlib.sha256(data).digest() != bytes(row.sha256):
-        raise ValueError(f"evidence {row.pk} does not fit its fingerprint")
+    return bytes_of(bytes(row.sha256))
+
+
+def bytes_of(digest: bytes) -> bytes:
+    """Return what is kept under a fingerprint; ValueError when it no longer fits."""
+    data = base64.b64decode(open_text(path_of(digest).read_text(encoding="ascii")))
+    if hashlib.sha256(data).digest() != digest:
+        raise ValueError(f"evidence {digest.hex()} does not fit its fingerprint")
     return data
 
 
@@ -115,7 +120,12 @@ def remove(row: EvidenceFile) -> None:
     """Take a file away from an upload that is not signed yet; its bytes go when nobody else added the same ones."""
     digest = bytes(row.sha256)
     row.delete()
-    if not EvidenceFile.objects.filter(sha256=digest).exists():
+    drop(digest)
+
+
+def drop(digest: bytes) -> None:
+    """Delete what is kept under a fingerprint, unless some row still names it."""
+    if not any(rows.objects.filter(sha256=digest).exists() for rows in (EvidenceFile, SavedPage)):
         path_of(digest).unlink(missing_ok=True)
 
 

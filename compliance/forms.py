@@ -6,9 +6,12 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from django import forms
+from django.utils.html import format_html
 
 from accounts.forms.texts import LineField
-from compliance import answers, countries
+from accounts.models import User
+from compliance import answers, countries, questions
+from compliance.background_forms import BackgroundFields
 from compliance.imports.dates import EARLIEST
 from compliance.lists import open_lists
 from compliance.models import ContactList
@@ -94,8 +97,8 @@ class MonthField(forms.CharField):
         return text[:7]
 
 
-class ConsentForm(forms.Form):
-    """Step 3: how these people signed up, eight sources ruled out, three statements, a name."""
+class ConsentForm(BackgroundFields):
+    """Step 3: how these people signed up, eight sources ruled out, what came before, three statements, a name."""
 
     source = forms.ChoiceField(
         label="Where do the addresses come from?",
@@ -145,45 +148,47 @@ class ConsentForm(forms.Form):
         widget=forms.TextInput({"autocomplete": "name"}),
     )
 
-    def __init__(self, *args: Any, sender: str, days: int, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, sender: str, days: int, signer: User | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for code, label in answers.PROHIBITED.items():
+        self.signer = signer
+        self.ask_of_a_move()
+        for code, label in questions.PROHIBITED.items():
             self.fields[f"prohibited_{code}"] = forms.ChoiceField(
                 label=label,
                 choices=[("no", "No"), ("yes", "Yes")],
                 widget=forms.RadioSelect,
                 error_messages={"required": f"Answer: {label[:1].lower()}{label[1:]}"},
             )
-        for code, label in answers.SOFT.items():
+        for code, label in questions.SOFT.items():
             self.fields[f"soft_{code}"] = forms.ChoiceField(
                 label=label,
                 choices=[("no", "No"), ("yes", "Yes")],
                 widget=forms.RadioSelect,
                 required=False,
             )
-        for code, text in answers.STATEMENTS.items():
+        for code, text in questions.STATEMENTS.items():
             self.fields[f"statement_{code}"] = forms.BooleanField(
-                label=text.format(sender=f"from {sender.rstrip('.')}", days=days),
+                label=format_html(text, sender=format_html("<strong>from {}</strong>", sender.rstrip(".")), days=days),
                 error_messages={"required": "Tick the statement, or leave the list out"},
             )
 
     def prohibited(self) -> list[Any]:
         """Return the eight questions as bound fields."""
-        return [self[f"prohibited_{code}"] for code in answers.PROHIBITED]
+        return [self[f"prohibited_{code}"] for code in questions.PROHIBITED]
 
     @property
     def soft_open(self) -> bool:
         """Tell whether the conditions for customers are shown at once: they matter, or one is wrong."""
         given = self.data if self.is_bound else self.initial
-        return given.get("source") == "customers" or any(self[f"soft_{code}"].errors for code in answers.SOFT)
+        return given.get("source") == "customers" or any(self[f"soft_{code}"].errors for code in questions.SOFT)
 
     def soft(self) -> list[Any]:
         """Return the four conditions for customers as bound fields."""
-        return [self[f"soft_{code}"] for code in answers.SOFT]
+        return [self[f"soft_{code}"] for code in questions.SOFT]
 
     def statements(self) -> list[Any]:
         """Return the three statements as bound fields."""
-        return [self[f"statement_{code}"] for code in answers.STATEMENTS]
+        return [self[f"statement_{code}"] for code in questions.STATEMENTS]
 
     def clean(self) -> dict[str, Any]:
         """Refuse a range that runs backwards and a last mail in the future."""
@@ -192,19 +197,20 @@ class ConsentForm(forms.Form):
             self.add_error("latest", "The latest sign-up is before the earliest")
         if data.get("last_mailed") and data["last_mailed"] > clock.now().date():
             self.add_error("last_mailed", "This day is still to come")
-        for code in answers.SOFT if data.get("source") == "customers" else ():
+        for code in questions.SOFT if data.get("source") == "customers" else ():
             if data.get(f"soft_{code}") != "yes":
                 self.add_error(f"soft_{code}", "Without this, customers who gave no yes may not be written to")
-        for code in answers.PROHIBITED:
+        for code in questions.PROHIBITED:
             if data.get(f"prohibited_{code}") == "yes":
                 self.add_error(f"prohibited_{code}", "We cannot send to these. Leave them out of the file")
+        self.clean_background(data)
         return data
 
     def stops(self) -> bool:
         """Tell whether the person says that the list comes from a source nobody may use."""
         given = self.data
         return given.get("source") == answers.FORBIDDEN or any(
-            given.get(f"prohibited_{code}") == "yes" for code in answers.PROHIBITED
+            given.get(f"prohibited_{code}") == "yes" for code in questions.PROHIBITED
         )
 
     def kept(self) -> dict[str, Any]:
@@ -217,9 +223,10 @@ class ConsentForm(forms.Form):
             texts["page_url"] = self.cleaned_data["page_url"]
         return {
             **texts,
-            "prohibited": {code: _yes_or_no(get(f"prohibited_{code}")) for code in answers.PROHIBITED},
-            "soft": {code: _yes_or_no(get(f"soft_{code}")) for code in answers.SOFT},
-            "statements": [code for code in answers.STATEMENTS if get(f"statement_{code}")],
+            "prohibited": {code: _yes_or_no(get(f"prohibited_{code}")) for code in questions.PROHIBITED},
+            "soft": {code: _yes_or_no(get(f"soft_{code}")) for code in questions.SOFT},
+            "statements": [code for code in questions.STATEMENTS if get(f"statement_{code}")],
+            **self.kept_background(),
         }
 
     @staticmethod
@@ -229,7 +236,8 @@ class ConsentForm(forms.Form):
         prohibited = {f"prohibited_{code}": value for code, value in kept.get("prohibited", {}).items()}
         statements = {f"statement_{code}": True for code in kept.get("statements", [])}
         soft = {f"soft_{code}": value for code, value in kept.get("soft", {}).items()}
-        return {**plain, **prohibited, **soft, **statements, "country": country}
+        beside = BackgroundFields.initial_background(kept)
+        return {**plain, **prohibited, **soft, **statements, **beside, "country": country}
 
 
 def _yes_or_no(value: object) -> str:

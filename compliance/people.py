@@ -21,7 +21,7 @@ from compliance.attestations import valid_attestation
 from compliance.consent_events import Circumstances, Kind, Step
 from compliance.countries import assumed
 from compliance.errors import PersonRefusedError
-from compliance.models import Contact, ContactList, ListMembership, Suppression
+from compliance.models import Contact, ContactList, ListMembership, ProofRow, Suppression
 from compliance.sources import refuse_address
 from sendserver.lib.addresses import Address, AddressKey, BadAddress, parse, suppression_hash
 
@@ -183,6 +183,8 @@ def _move(contact: Contact, address: Address, actor: User) -> None:
     )
     suppression.carry_over(contact.organization, address.key)
     ListMembership.objects.filter(contact=contact).update(confirmed_at=None)
+    # The old mailbox agreed to be counted, not the new one.
+    Contact.objects.filter(pk=contact.pk).update(tracking_consent_at=None, tracking_import=None)
     contact.address_key, contact.domain = address.key, address.domain
 
 
@@ -208,6 +210,7 @@ def delete(contact: Contact) -> None:
     """Delete a person and every membership, not audited; for callers that say why themselves."""
     touched = list(ContactList.objects.filter(memberships__contact=contact))
     tags.forget(contact)
+    ProofRow.objects.filter(contact=contact).delete()  # what the sender wrote of their sign-up
     contact.delete()
     for row in touched:
         lists.recount(row)

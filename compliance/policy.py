@@ -231,6 +231,10 @@ IMPORT_UNDO_D: Final = N(
 )
 EVIDENCE_FILES: Final = N("EVIDENCE_FILES", 5, "files", "UPLOAD-LIMITS", "Evidence files beside an upload, at most")
 EVIDENCE_MB: Final = N("EVIDENCE_MB", 5, "MB", "UPLOAD-LIMITS", "One evidence file, at most")
+SAVED_PAGES: Final = N("SAVED_PAGES", 20, "an hour", "CONSENT-PROOF", "Sign-up pages saved for one customer")
+OPTOUTS_ROWS: Final = N(
+    "OPTOUTS_ROWS", 100_000, "rows", "UPLOAD-LIMITS", "One file of people who said no before, at most"
+)
 SOURCES_MAX: Final = N("SOURCES_MAX", 10, "sources", "UPLOAD-LIMITS", "Further sources of one file, at most")
 LIST_CHECK_H: Final = N("LIST_CHECK_H", 4, "working hours", "SRC-SIZE-JUMP", "Our staff usually looks at a list within")
 G = "SEGMENT-LIMITS"
@@ -279,7 +283,11 @@ CANARY_SHARE: Final = N("CANARY_SHARE", 0.02, "share", C, "That sample")
 CANARY_MIN: Final = N("CANARY_MIN", 100, "people", C, "That sample, at least")
 CANARY_MAX: Final = N("CANARY_MAX", 1000, "people", C, "That sample, at most")
 CANARY_WAIT_H: Final = N("CANARY_WAIT_H", 4, "hours", C, "The rest waits after the sample for")
-CANARY_COMPLAINTS: Final = N("CANARY_COMPLAINTS", 2, "people", C, "Complaints of a sample that stop the rest")
+CANARY_COMPLAINTS: Final = N(
+    "CANARY_COMPLAINTS", 2, "people", C, "Complaints that stop the rest, among 1,000 people or fewer"
+)
+CANARY_STEP_1: Final = N("CANARY_STEP_1", 0.05, "share", C, "Behind a clean sample: part of the list mailed first")
+CANARY_STEP_2: Final = N("CANARY_STEP_2", 0.25, "share", C, "Behind that: part of the list mailed next, then all")
 MARKS_MONTHS: Final = N("MARKS_MONTHS", 24, "months", "DATA-RETENTION", "Keyed marks of uploaded addresses are kept")
 
 # --- Messages

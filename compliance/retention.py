@@ -18,9 +18,9 @@ from django.db import connections, transaction
 from django.db.models import Model
 
 from accounts import personal
-from compliance import policy
+from compliance import evidence, policy
 from compliance.consent import months_before
-from compliance.models import AttestationPerson, ConsentEventPerson, RetentionRun
+from compliance.models import AttestationPerson, ConsentEventPerson, EvidenceFile, RetentionRun, SavedPage
 from sendserver.lib import clock
 
 OWNER: Final = "owner"
@@ -36,7 +36,7 @@ class Rule:
     """One kind of data and its end. `due` is SQL for the keys that are due before %(before)s; `act` ends %(keys)s.
 
     `part` in place of `act`: the keys are personal parts of chained records, each of which is deleted by
-    accounts.personal, so that the ledger knows when it went and under which rule.
+    accounts.personal, so that the ledger knows when it went and under which rule. `each`: a function ends the keys.
     """
 
     code: str
@@ -46,6 +46,7 @@ class Rule:
     due: str
     act: str = ""
     part: type[Model] | None = None
+    each: Callable[[list[Any]], None] | None = None  # in place of `act`: more than rows goes
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,20 @@ def months(count: int) -> Callable[[datetime], datetime]:
     return lambda now: months_before(now, count)
 
 
+def _forget_evidence(import_uids: list[Any]) -> None:
+    """Delete what lies beside uploads: the rows as the owner, then the bytes that no row names any more."""
+    digests: set[bytes] = set()
+    for rows in (EvidenceFile, SavedPage):
+        due = rows._default_manager.using(OWNER).filter(import_uid__in=import_uids)
+        digests |= {bytes(digest) for digest in due.values_list("sha256", flat=True) if digest}
+        due.delete()
+    for digest in digests:
+        evidence.drop(digest)
+
+
+# ruff: noqa: S608 (statements of our own words)
+_HAS_EVIDENCE: Final = """(EXISTS (SELECT 1 FROM compliance_evidencefile e WHERE e.import_uid = a.import_uid)
+             OR EXISTS (SELECT 1 FROM compliance_savedpage p WHERE p.import_uid = a.import_uid))"""
 RULES: Final = (
     Rule(
         "signers",
@@ -80,6 +95,34 @@ RULES: Final = (
              SELECT 1 FROM compliance_listmembership m
              WHERE m.attestation_id = a.id AND GREATEST(m.last_contact_at, m.added_at) >= %(before)s)""",
         part=AttestationPerson,
+    ),
+    Rule(
+        "evidence",
+        "Evidence files and saved pages beside statements (counted by upload)",
+        f"{policy.RET_EVIDENCE_Y} years after the last mail under the statement",
+        months(12 * policy.RET_EVIDENCE_Y),
+        f"""SELECT a.import_uid FROM compliance_attestation a WHERE a.signed_at < %(before)s AND {_HAS_EVIDENCE}
+           AND NOT EXISTS (SELECT 1 FROM compliance_listmembership m
+             WHERE m.attestation_id = a.id AND GREATEST(m.last_contact_at, m.added_at) >= %(before)s)""",
+        each=_forget_evidence,
+    ),
+    Rule(
+        "draft_evidence",
+        "Evidence files and saved pages of uploads that nobody signed (counted by upload)",
+        f"{policy.RET_RAW_D} days after the upload",
+        days(policy.RET_RAW_D),
+        f"""SELECT a.uid FROM compliance_importjob a WHERE a.created_at < %(before)s AND a.attestation_id IS NULL
+           AND a.state IN ('cancelled', 'failed') AND {_HAS_EVIDENCE.replace("a.import_uid", "a.uid")}""",
+        each=_forget_evidence,
+    ),
+    Rule(
+        "signups",
+        "Confirmed sign-ups of people who are no longer on the list",
+        f"{policy.RET_EVIDENCE_Y} years after the confirmation",
+        months(12 * policy.RET_EVIDENCE_Y),
+        """SELECT s.id FROM compliance_signup s WHERE s.confirmed_at < %(before)s
+           AND NOT EXISTS (SELECT 1 FROM compliance_listmembership m WHERE m.signup_id = s.id)""",
+        "DELETE FROM compliance_signup WHERE id = ANY(%(keys)s)",
     ),
     Rule(
         "consenters",
@@ -165,17 +208,19 @@ def _apply(rule: Rule, now: datetime, *, dry: bool, ends: float) -> Result:
 def _piece(rule: Rule, before: datetime) -> int:
     with transaction.atomic(using=OWNER), connections[OWNER].cursor() as cursor:
         keys = [row[0] for row in _rows(cursor, f"{rule.due} LIMIT {PIECE}", {"before": before})]
-        if keys and rule.part is None:
+        if keys and rule.part is None and rule.each is None:
             cursor.execute(rule.act, {"keys": keys, "before": before})
     if rule.part is not None:
         for row in rule.part._default_manager.using(OWNER).filter(pk__in=keys):
             personal.delete(row, rule=RULE)
+    if rule.each is not None and keys:
+        rule.each(keys)
     return len(keys)
 
 
 def _count(rule: Rule, before: datetime) -> int:
     with connections[OWNER].cursor() as cursor:
-        return int(_rows(cursor, f"SELECT count(*) FROM ({rule.due}) AS due", {"before": before})[0][0])  # noqa: S608
+        return int(_rows(cursor, f"SELECT count(*) FROM ({rule.due}) AS due", {"before": before})[0][0])
 
 
 def _rows(cursor: Any, statement: str, values: dict[str, Any]) -> list[Any]:

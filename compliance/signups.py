@@ -21,7 +21,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from accounts import standing
-from compliance import consent_events, list_exits, lists, policy, suppression
+from compliance import consent_events, list_exits, lists, policy, suppression, tracking_consent
 from compliance.consent_events import Kind
 from compliance.countries import assumed
 from compliance.errors import ComplianceError
@@ -44,12 +44,18 @@ class TooManySignupsError(ComplianceError):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a visitor sent: the address, the network it came from, a solved challenge ("" for the slower path)."""
+    """What a visitor sent: the address, the network it came from, a solved challenge ("" for the slower path).
+
+    Names and the tick for counting are taken only where the form asks for them.
+    """
 
     address: str
     network: str
     challenge: str = ""
     nonce: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    may_count: bool = False
 
 
 def takes_signups(form: SignupForm) -> bool:
@@ -83,7 +89,7 @@ def ask(form: SignupForm, asked: Asked) -> None:
     worked = bool(asked.challenge) and is_solved(form, asked.challenge, asked.nonce)
     _limit(form, asked.network, worked=worked)
     if _may_mail(form, address):
-        _write(form, address, asked.network, worked=worked)
+        _write(form, address, asked, worked=worked)
 
 
 def _limit(form: SignupForm, network: str, *, worked: bool) -> None:
@@ -110,7 +116,8 @@ def _may_mail(form: SignupForm, address: Address) -> bool:
 
 
 @transaction.atomic
-def _write(form: SignupForm, address: Address, network: str, *, worked: bool) -> None:
+def _write(form: SignupForm, address: Address, asked: Asked, *, worked: bool) -> None:
+    ticked = form.asks_tracking and asked.may_count
     row = Signup.objects.create(
         form=form,
         organization=form.organization,
@@ -118,13 +125,21 @@ def _write(form: SignupForm, address: Address, network: str, *, worked: bool) ->
         address_hash=suppression_hash(address.key),
         wording=form.wording,
         asked_at=clock.now(),
-        asked_from=network,
+        asked_from=asked.network,
+        first_name=asked.first_name[:120] if form.asks_names else "",
+        last_name=asked.last_name[:120] if form.asks_names else "",
+        tracking_wording=tracking_consent.recorded(form.organization.name)[:600] if ticked else "",
         worked=worked,
         mail="",
     )
     subject = f"Please confirm: {form.title}"
     url = settings.BASE_URL + reverse("signup_confirm", args=[seal(Purpose.SIGNUP, row.pk)])
-    context = {"form": form, "days": policy.SIGNUP_CONFIRM_D, "asked_at": row.asked_at}
+    context = {
+        "form": form,
+        "days": policy.SIGNUP_CONFIRM_D,
+        "asked_at": row.asked_at,
+        "counting": tracking_consent.plain(row.tracking_wording),
+    }
     text = render_to_string("emails/signup_confirm.txt", {**context, "url": url})
     Signup.objects.filter(pk=row.pk).update(mail=f"{subject}\n\n{text.replace(url, '[link]')}")
     EmailMessage(subject, text, to=[address.original]).send()
@@ -141,15 +156,18 @@ def pending(token: str) -> Signup | None:
 
 
 @transaction.atomic
-def confirm(row: Signup, *, network: str) -> bool:
-    """Put the person on the list with both steps on record; tell whether this call did (twice is the same as once)."""
+def confirm(row: Signup, *, network: str, without_counting: bool = False) -> bool:
+    """Put the person on the list with both steps on record; tell whether this call did (twice is the same as once).
+
+    The tick for counting counts only with the mail's link too, and `without_counting` leaves it out.
+    """
     now = clock.now()
     if not Signup.objects.filter(pk=row.pk, confirmed_at=None).update(confirmed_at=now, confirmed_from=network):
         return False
     row.confirmed_at, row.confirmed_from = now, network
     address = parse(row.address)
     assert isinstance(address, Address)  # (it was accepted when they asked)
-    contact = get_or_create(row.organization, address, Person(row.address))
+    contact = get_or_create(row.organization, address, Person(row.address, row.first_name, row.last_name))
     yes = {
         "basis": ConsentBasis.EXPRESS_DOI,
         "consent_at": row.asked_at,
@@ -164,6 +182,10 @@ def confirm(row: Signup, *, network: str) -> bool:
     lists.recount(row.form.contact_list)
     list_exits.come_back(row.form.contact_list, address.key)
     suppression.lift_by_optin(_record(row, contact, now))
+    if row.tracking_wording and not without_counting:
+        place = f"Sign-up form: {row.form.title}"
+        around = consent_events.Circumstances(source=place, wording=row.tracking_wording, network=network)
+        tracking_consent.give(contact, at=now, around=around)
     return True
 
 

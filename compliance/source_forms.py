@@ -7,8 +7,10 @@ from typing import Any
 from django import forms
 
 from compliance import answers
+from compliance.background_forms import TEXTS
 from compliance.forms import MonthField
 from compliance.wording import LANGUAGES
+from sendserver.lib import clock
 
 YES_NO = [("", "Not answered"), ("yes", "Yes"), ("no", "No")]
 
@@ -51,9 +53,35 @@ class DetailsForm(forms.Form):
     tracking_asked = forms.ChoiceField(
         label="Did you ask separately whether you may count opens and clicks?", choices=YES_NO, required=False
     )
+    tracking_wording = forms.CharField(
+        label="The words beside that box",
+        max_length=600,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Needed where a column of your file says who agreed to be counted.",
+    )
+    registers = forms.CharField(label=TEXTS["registers"], max_length=200, required=False)
+    registers_on = forms.DateField(
+        label=TEXTS["registers_on"], required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
     topics = forms.CharField(label="What did you promise to write about?", max_length=300, required=False)
     frequency = forms.CharField(label="How often?", max_length=60, required=False)
     language = forms.ChoiceField(label="Language of the statement you sign", choices=LANGUAGES)
+
+    def clean_registers_on(self) -> str:
+        """Return the day as it is kept; a day to come is refused."""
+        day = self.cleaned_data["registers_on"]
+        if day and day > clock.now().date():
+            raise forms.ValidationError("This day is still to come")
+        return day.isoformat() if day else ""
+
+
+class OptoutsForm(forms.Form):
+    """A file of people who said no at the previous tool."""
+
+    optouts_file = forms.FileField(
+        label="File of addresses", help_text="CSV, text or Excel: one address a row, in any column."
+    )
 
 
 class EvidenceForm(forms.Form):

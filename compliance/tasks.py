@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from compliance import registers, tag_orders
+from compliance import registers, saved_page, tag_orders
 from compliance.imports import abandoned, undo
 from compliance.imports.run import run, waiting
 from compliance.imports.scan import scan
@@ -22,6 +22,14 @@ def scan_import(job_id: int) -> None:
     job = ImportJob.objects.filter(pk=job_id, state__in=_COUNTED).select_related("organization", "contact_list").first()
     if job is not None and not job.scan.get("done"):
         scan(job)
+
+
+@shared_task(name="compliance.save_page", soft_time_limit=60)
+def save_page(job_id: int) -> None:
+    """Save a copy of the page where people said yes."""
+    job = ImportJob.objects.filter(pk=job_id).select_related("organization").first()
+    if job is not None:
+        saved_page.take(job)
 
 
 @shared_task(name="compliance.run_import")
@@ -43,6 +51,8 @@ def resume_imports() -> int:
     jobs = list(waiting(clock.now()).values_list("pk", "state"))
     for pk, state in jobs:
         (scan_import if state in _COUNTED else run_import).delay(pk)
+    for job in saved_page.without_copy(clock.now()):
+        save_page.delay(job.pk)
     return len(jobs)
 
 

@@ -40,6 +40,7 @@ urlpatterns: list[URLPattern] = [
     path("portal/imports/<uuid:uid>/undo/", imports.import_undo, name="import_undo"),
     path("portal/imports/<uuid:uid>/rows.csv", imports.import_rows_csv, name="import_rows_csv"),
     path("portal/imports/<uuid:uid>/evidence/<int:pk>/", sources.import_evidence, name="import_evidence"),
+    path("portal/imports/<uuid:uid>/page/", sources.import_page_copy, name="import_page_copy"),
     path("portal/imports/<uuid:uid>/statement/", imports.import_statement, name="import_statement"),
     path("portal/imports/<uuid:uid>/rows/<int:line>/", imports.import_row, name="import_row"),
     path("portal/lists/tags/", tags.all_tags, name="tags"),
@@ -54,5 +55,6 @@ urlpatterns: list[URLPattern] = [
     path("portal/lists/segments/<uuid:uid>/", segments.segment_detail, name="segment_detail"),
     path("portal/lists/segments/<uuid:uid>/delete/", segments.segment_delete, name="segment_delete"),
     path("portal/do-not-mail/", do_not_mail.do_not_mail, name="do_not_mail"),
+    path("portal/do-not-mail/bring/", do_not_mail.do_not_mail_bring, name="do_not_mail_bring"),
     path("portal/do-not-mail/file/", do_not_mail.do_not_mail_export, name="do_not_mail_export"),
 ]

@@ -19,7 +19,7 @@ from campaigns.errors import RenderError
 from campaigns.models import Delivery, Event, Outcome
 from campaigns.sending import mime
 from campaigns.sending.letters import feedback_id
-from compliance import attestations, consent_events
+from compliance import attestations, consent_events, tracking_consent
 from compliance.models import (
     Attestation,
     AttestationPerson,
@@ -53,6 +53,7 @@ class Person:
     memberships: list[ListMembership] = field(default_factory=list)
     steps: list[tuple[ConsentEvent, ConsentEventPerson | None]] = field(default_factory=list)
     stops: list[Suppression] = field(default_factory=list)
+    counting_words: str = ""  # with which they agreed that opens and clicks are counted
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ def person_of(organization: Organization, contact: Contact | None, address: str,
         memberships=memberships,
         steps=[(step, consent_events.person_of(step)) for step in steps],
         stops=list(live(organization).filter(address_hash__in=hashes).order_by("created_at")),
+        counting_words=str(tracking_consent.shown(contact).get("counting_words", "")) if contact else "",
     )
 
 

@@ -41,6 +41,7 @@ def upload(world: Any, user: Any, people: int, **fields: Any) -> ImportJob:
         file_sha256=b"f" * 32,
         kind="csv",
         state=ImportState.DONE,
+        added_count=people,
         **fields,
     )
     ListMembership.objects.exclude(pk__in=before).update(import_job=job, first_import=job)
@@ -248,6 +249,10 @@ def test_only_new_and_risky_uploads_need_one(world: Any, alice: Persona) -> None
     assert found.reason == "This list is new here"
     ImportJob.objects.filter(pk=first.pk).update(canary_at=clock.now())
     upload(make_other(world), alice.user, 3)
+    assert unproven(lists) is not None  # three clean people speak for no others
+    ImportJob.objects.filter(pk=first.pk).update(added_count=policy.CANARY_FROM - 1)
+    assert unproven(lists) is not None
+    ImportJob.objects.filter(pk=first.pk).update(added_count=policy.CANARY_FROM)
     assert unproven(lists) is None
     ImportJob.objects.exclude(pk=first.pk).update(held_reasons=[{"rule": "SRC-PATTERN", "text": "x"}])
     found = unproven(lists)
@@ -266,8 +271,9 @@ def test_few_people_go_at_once(world: Any, alice: Persona) -> None:
     upload(world, alice.user, 40)
     found = frozen(world)
     planning.plan(found)
-    assert not Canary.objects.exists()
+    assert [(row.size, row.waits) for row in Canary.objects.all()] == [(40, 0)]
     assert set(Chunk.objects.values_list("state", flat=True)) == {"ready"}
+    assert 'id="canary"' not in alice.client.get(reverse("campaign_progress", args=[found.uid])).content.decode()
 
 
 def test_the_page_says_how_many_wait_and_until_when(waiting: Canary, alice: Persona) -> None:

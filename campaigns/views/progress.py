@@ -15,9 +15,9 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts import standing
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
 from accounts.models import AuditEntry, User
-from campaigns import approve, brakes, control, course, stats
+from campaigns import approve, brakes, canary, control, course, stats
 from campaigns.errors import CampaignError
-from campaigns.models import Campaign, CampaignState, Canary
+from campaigns.models import Campaign, CampaignState
 from campaigns.sending import aside
 from campaigns.sending.poke import poke_after_commit
 from compliance import policy
@@ -79,7 +79,8 @@ def _details(campaign: Campaign) -> dict[str, Any]:
 def _context(request: PortalRequest, campaign: Campaign) -> dict[str, Any]:
     figures = stats.progress(campaign)
     back = stats.reactions(campaign)
-    behind = _behind_canary(campaign)
+    first = canary.shown(campaign)
+    behind = first.left if first else 0  # nobody knows yet whether they are mailed at all
     may_send = has_right(request.membership, Right.SEND)
     return {
         "campaign": campaign,
@@ -96,7 +97,7 @@ def _context(request: PortalRequest, campaign: Campaign) -> dict[str, Any]:
         "is_over": campaign.state in (CampaignState.SENT, CampaignState.STOPPED),
         "brakes": list(brakes.holding(campaign)),
         "standing_stops": not standing.may_send(campaign.organization),
-        "canary": Canary.objects.filter(campaign=campaign).first(),
+        "canary": first,
         "set_aside": aside.waiting(campaign),
         "log": _log(campaign),
         "queue_place": _queue_place(campaign),
@@ -106,13 +107,6 @@ def _context(request: PortalRequest, campaign: Campaign) -> dict[str, Any]:
         "complaint_count": policy.C_BREAKER,
         "canary_hours": policy.CANARY_WAIT_H,
     }
-
-
-def _behind_canary(campaign: Campaign) -> int:
-    """Return how many people wait for the first ones: nobody knows yet whether they are mailed at all."""
-    over = (Canary.State.CLEAN, Canary.State.RELEASED)
-    row = Canary.objects.filter(campaign=campaign).exclude(state__in=over).first()
-    return row.waits if row else 0
 
 
 def _log(campaign: Campaign) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ TARGETS: Final[dict[str, str]] = {
     "consent_at": "Sign-up date",
     "confirmed_at": "Confirmed by link, date",
     "source": "Where they signed up",
+    "tracking_at": "Agreed to counting opens and clicks, date",
     "tags": "Tags, parted by commas",
     **kinds.LABELS,
     IGNORE: "Do not import",
@@ -42,6 +43,7 @@ _NAMES: Final[dict[str, str]] = {
     "confirmed_at": (
         r"(confirm(ed|ation)?|double[ _-]?opt[ _-]?in|doi|verified|best[aä]tigt)([ _-]?(date|at|on|time|am|datum))?"
     ),
+    "tracking_at": r"(tracking|counting)([ _-]?(consent|opt[ _-]?in|ok))?([ _-]?(date|at|on))?",
     "source": r"source|form|origin|quelle|opt[ _-]?in[ _-]?(source|url|page)|signup[ _-]?page",
 }
 _PATTERNS: Final = {target: re.compile(rf"(?:{pattern})", re.IGNORECASE) for target, pattern in _NAMES.items()}

@@ -60,6 +60,7 @@ class Facts:
     names: list[str] = field(default_factory=list)  # file name, list name, columns
     pooled: int = 0
     noise: float = 0.0  # see compliance.provenance.marks
+    minors: bool = False  # the sender says that there are
 
 
 def facts_of(job: ImportJob, claim: Claim) -> Facts:
@@ -74,6 +75,7 @@ def facts_of(job: ImportJob, claim: Claim) -> Facts:
         [job.file_name, job.contact_list.name, *job.header],
         before.exclude(settled).aggregate(rows=Sum("row_count"))["rows"] or 0,
         noise_of(bytes(job.file_sha256)),
+        job.answers.get("background", {}).get("minors") == "yes",
     )
 
 
@@ -129,7 +131,7 @@ def jumped(rows: int, biggest: int) -> bool:
 
 
 def _rules(facts: Facts) -> list[tuple[str, str]]:
-    return [*_size(facts), *_stale(facts), *_names(facts.names), *_offline(facts)]
+    return [*_size(facts), *_stale(facts), *_names(facts.names), *_minors(facts), *_offline(facts)]
 
 
 def _size(facts: Facts) -> list[tuple[str, str]]:
@@ -159,6 +161,12 @@ def _names(names: list[str]) -> list[tuple[str, str]]:
     if special:
         return [("SRC-SPECIAL-DATA", f'The name "{special[:60]}" points to data that needs special care.')]
     return []
+
+
+def _minors(facts: Facts) -> list[tuple[str, str]]:
+    if not facts.minors:
+        return []
+    return [("SRC-SPECIAL-DATA", "You say that people under 18 are on the list; their permission needs special care.")]
 
 
 def _offline(facts: Facts) -> list[tuple[str, str]]:

@@ -19,9 +19,9 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     S.ANSWERED: frozenset({S.MAPPED, S.ANSWERED, S.QUEUED, S.FAILED, S.CANCELLED}),
     S.QUEUED: frozenset({S.READING, S.FAILED, S.UNDOING}),
     S.READING: frozenset({S.HELD, S.DONE, S.FAILED, S.UNDOING}),
-    S.HELD: frozenset({S.DONE, S.REFUSED, S.UNDOING}),
+    S.HELD: frozenset({S.DONE, S.UNDOING}),
     S.DONE: frozenset({S.UNDOING}),  # compliance.imports.undo
-    S.UNDOING: frozenset({S.CANCELLED}),
+    S.UNDOING: frozenset({S.CANCELLED, S.REFUSED}),  # the latter by our staff: is_refused
     S.FAILED: frozenset(),
     S.REFUSED: frozenset(),
     S.CANCELLED: frozenset(),

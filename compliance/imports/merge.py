@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
-from compliance import policy
+from compliance import policy, tracking_consent
 from compliance.imports import staging, tagging
 from compliance.imports.rows import Refused, Taken
 from compliance.models import ImportJob, ImportRow, ImportState
@@ -124,6 +125,7 @@ class Piece:
     read: int
     lines: list[str] = field(default_factory=list)  # for COPY, one a person, in the order of their keys
     doubles: int = 0
+    counting: list[tuple[str, datetime]] = field(default_factory=list)  # key, and when they agreed to be counted
     refused: list[Refused] = field(default_factory=list)
     tags: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of the rows that have any, by address key
 
@@ -131,6 +133,7 @@ class Piece:
 def piece_of(judged: Iterable[Taken | Refused], before: int) -> Piece:
     """Return a piece of rows: each person once, the row with the stronger permission. Asks no database."""
     best: dict[str, tuple[tuple[bool, bool, float, int], str]] = {}
+    counting: dict[str, datetime | None] = {}
     refused: list[Refused] = []
     tags: dict[str, tuple[str, ...]] = {}
     rows = 0
@@ -142,10 +145,13 @@ def piece_of(judged: Iterable[Taken | Refused], before: int) -> Piece:
         rank, other = _rank(row), best.get(row.key)
         if other is None or rank > other[0]:
             best[row.key] = rank, _line(row)
+            if row.tracking_at or counting:
+                counting[row.key] = row.tracking_at
             if row.tags or row.key in tags:
                 tags[row.key] = row.tags
     lines = [best[key][1] for key in sorted(best)]
-    return Piece(before, before + rows, lines, rows - len(refused) - len(best), refused, tags)
+    agreed = [(key, at) for key, at in counting.items() if at]
+    return Piece(before, before + rows, lines, rows - len(refused) - len(best), agreed, refused, tags)
 
 
 def _rank(row: Taken) -> tuple[bool, bool, float, int]:
@@ -168,6 +174,7 @@ def merge(job: ImportJob, piece: Piece, last_contact_at: Any) -> None:
                 _fence(job, piece)
                 counts = _write(job, piece.lines, last_contact_at, piece.tags)
                 counts["duplicates"] += piece.doubles
+                tracking_consent.from_upload(job, piece.counting)
                 _keep_refused(job, piece.refused)
                 _count(job, counts, len(piece.refused))
             break
@@ -180,6 +187,7 @@ def merge(job: ImportJob, piece: Piece, last_contact_at: Any) -> None:
 def merge_one(job: ImportJob, row: Taken, last_contact_at: Any) -> dict[str, Any]:
     """Write one mended row of a finished job and return its counts (keys as _write())."""
     counts = _write(job, [_line(row)], last_contact_at, {row.key: row.tags})
+    tracking_consent.from_upload(job, [(row.key, row.tracking_at)] if row.tracking_at else [])
     _count(job, counts, -1)
     return counts
 

@@ -42,6 +42,7 @@ class Claim:
     country: str = ""
     source: str = ""
     last_contact_at: datetime | None = None
+    counting: bool = False  # the statement covers a column of yeses to counting opens and clicks
     more: Mapping[str, Claim] = field(default_factory=dict)  # word of the source column, case-folded -> its own claim
 
     def of(self, word: str) -> Claim:
@@ -65,6 +66,7 @@ class Taken(NamedTuple):
     consent_at: datetime | None
     confirmed_at: datetime | None
     source: str
+    tracking_at: datetime | None = None  # agreed to counting opens and clicks
     tags: tuple[str, ...] = ()  # of a column of tags
 
 
@@ -158,7 +160,13 @@ class Judge:
             consent_at=consent_at,
             confirmed_at=confirmed_at,
             source=(self._cell(raw, "source") or claim.source)[:200],
+            tracking_at=self._tracking(raw) if claim.counting else None,
         )
+
+    def _tracking(self, raw: list[str]) -> datetime | None:
+        """Return when they agreed to counting; a date that nobody can read, or to come, is no yes."""
+        moment = dates.parse(self._cell(raw, "tracking_at"), self._plan.date_order)
+        return None if moment is None or self._wrong_date(moment) else min(moment, self._now)
 
     def _cell(self, raw: list[str], target: str) -> str:
         place = self._places.get(target, UNREACHABLE)

@@ -7,55 +7,42 @@ from django.db import transaction
 from accounts.models import User
 from accounts.notices import send_notice
 from accounts.people import members_to_notify
-from compliance import lists
 from compliance.errors import ImportRefusedError
-from compliance.imports import lifecycle, tagging
-from compliance.models import ContactList, ImportJob, ImportState, ListMembership
+from compliance.imports import lifecycle, undo
+from compliance.imports.open_again import release
+from compliance.models import ImportJob, ImportState
 from sendserver.lib import clock
 
 
-@transaction.atomic
 def decide_held(job: ImportJob, *, approve: bool, actor: User, reason: str) -> bool:
     """Decide a held upload and tell its people by mail; False when somebody decided first.
 
-    Refusing takes the people of this upload off the list. The statement stays on record either way.
+    Refusing takes the people of this upload off the list and restores whom it only updated, as the customer's own undo
+    does; a long one is still UNDOING afterwards, and whoever calls pokes the worker. The statement stays on record.
     """
     if not reason.strip():
         raise ImportRefusedError("A decision needs a reason; the customer reads it.")
     if job.organization.memberships.filter(user=actor).exists():
         raise ImportRefusedError("You are in this organization’s team; somebody else has to decide.")
-    if job.state != ImportState.HELD:
-        return False
-    target = ImportState.DONE if approve else ImportState.REFUSED
-    now = clock.now()
-    fields = {"decided_by": actor, "decided_at": now, "decision_reason": reason.strip()}
-    if not lifecycle.move(job, target, actor=actor, reason=reason.strip(), **fields):
+    if job.state != ImportState.HELD or not _decide(job, approve=approve, actor=actor, reason=reason.strip()):
         return False
     if not approve:
-        take_out(job)
-    release(job.contact_list)
-    transaction.on_commit(lambda: _tell(job, approve))
+        undo.go_on(job, seconds=undo.AT_ONCE)
     return True
 
 
-def take_out(job: ImportJob) -> None:
-    """Remove whom this upload added; whom it only updated stays, without a statement, so not mailable."""
-    mine = ListMembership.objects.filter(import_job=job)
-    mine.filter(first_import=job).delete()
-    mine.update(attestation=None)
-    lists.recount(job.contact_list)
-    tagging.take_all_back(job)
-
-
-def release(contact_list: ContactList) -> None:
-    """Let the list be mailed again unless another upload into it still waits.
-
-    The list's row is locked as in `attestations.submit`, so that an upload being signed now is not overlooked.
-    """
-    ContactList.objects.select_for_update().get(pk=contact_list.pk)
-    waiting = ImportJob.objects.filter(contact_list=contact_list).exclude(held_reasons=[])
-    if not waiting.filter(state__in=[ImportState.QUEUED, ImportState.READING, ImportState.HELD]).exists():
-        ContactList.objects.filter(pk=contact_list.pk).update(held_at=None, held_reason="")
+@transaction.atomic
+def _decide(job: ImportJob, *, approve: bool, actor: User, reason: str) -> bool:
+    decided = {"decided_by": actor, "decided_at": clock.now(), "decision_reason": reason}
+    if approve:
+        moved = lifecycle.move(job, ImportState.DONE, actor=actor, reason=reason, **decided)
+        if moved:
+            release(job.contact_list)
+    else:
+        moved = undo.begin(job, actor=actor, reason=reason, is_refused=True, **decided)
+    if moved:
+        transaction.on_commit(lambda: _tell(job, approve))
+    return moved
 
 
 def _tell(job: ImportJob, approve: bool) -> None:

@@ -20,6 +20,7 @@ from compliance.imports.columns import plan_of
 from compliance.models import ContactTag, ImportJob, ImportState, Tag
 
 SETTLES: Final = timedelta(days=30)
+_MAY_BE_UNDONE: Final = (ImportState.UNDOING, ImportState.HELD)  # whatever its age: our staff may still refuse it
 
 # Everybody of the piece with their contact: those known before, and those just made, looked up by the index.
 _PEOPLE: Final = """(SELECT k.contact_id, k.key FROM import_known k UNION ALL
@@ -47,13 +48,6 @@ _SETTLED: Final = """WITH few AS (
     RETURNING g.tag_id, g.contact_id)
   INSERT INTO compliance_contacttag (tag_id, contact_id, upload) SELECT tag_id, contact_id, 0 FROM few
   ORDER BY 1, 2 ON CONFLICT DO NOTHING"""
-
-
-def take_all_back(job: ImportJob, piece: int = 50_000) -> None:
-    """Take back all tags that an upload gave."""
-    while take_some_back(job.pk, piece):
-        pass
-    recount(job)
 
 
 def keys_so_far(job: ImportJob) -> set[str]:
@@ -122,7 +116,7 @@ def settle_before(moment: datetime, limit: int) -> int:
     """
     given = ContactTag.objects.filter(upload=OuterRef("pk")).order_by()
     ended = ImportJob.objects.filter(finished_at__lt=moment, finished_at__gt=moment - SETTLES)
-    old = list(ended.exclude(state=ImportState.UNDOING).filter(Exists(given)).values_list("pk", flat=True)[:100])
+    old = list(ended.exclude(state__in=_MAY_BE_UNDONE).filter(Exists(given)).values_list("pk", flat=True)[:100])
     for job_id in old:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(_SETTLED, [job_id, limit])

@@ -19,8 +19,9 @@ from django.db.models import Q
 from accounts.models import User
 from compliance import contact_fields, lists, policy
 from compliance.errors import ImportRefusedError
-from compliance.imports import files, lifecycle, staff, staging, tagging
+from compliance.imports import files, lifecycle, staging, tagging
 from compliance.imports.merge import NOTED, RESTORED
+from compliance.imports.open_again import release
 from compliance.models import ContactList, ImportBefore, ImportJob, ImportState, ListMembership
 from sendserver.lib import clock
 
@@ -45,6 +46,11 @@ _NOBODY: Final = """DELETE FROM import_undo u WHERE u.id IS NULL
   OR EXISTS (SELECT FROM compliance_listmembership m WHERE m.contact_id = u.contact_id)"""
 _UNLINKED: Final = """UPDATE compliance_importrow r SET contact_id = NULL FROM import_undo u
   WHERE r.contact_id = u.contact_id"""
+_UNCOUNTED: Final = """UPDATE compliance_contact c SET tracking_consent_at = NULL, tracking_import = NULL
+  FROM import_undo u WHERE c.id = u.contact_id AND c.tracking_import = %(job)s"""
+_UNPROVEN: Final = """UPDATE compliance_proofrow r SET contact_id = NULL FROM import_undo u
+  WHERE r.contact_id = u.contact_id"""
+_UNCHECKED: Final = "DELETE FROM compliance_registercheck r USING import_undo u WHERE r.contact_id = u.contact_id"
 _FORGOTTEN: Final = f"""DELETE FROM compliance_importbefore b
   USING (SELECT b.id FROM import_undone people, {NOTED} b) gone WHERE b.id = gone.id"""
 _GONE: Final = "DELETE FROM compliance_contact c USING import_undo u WHERE c.id = u.contact_id"
@@ -77,11 +83,18 @@ def undo(job: ImportJob, *, actor: User) -> bool:
             f"An upload can be taken back for {policy.IMPORT_UNDO_D} days, as long as nothing was sent to it."
         )
     reason = "Taken back by the customer; the statement is withdrawn"
-    with transaction.atomic():
-        if not lifecycle.move(job, ImportState.UNDOING, actor=actor, reason=reason, settled_count=0):
-            return False
-        ContactList.objects.filter(pk=job.contact_list_id, held_at=None).update(held_at=clock.now(), held_reason=HOLD)
+    if not begin(job, actor=actor, reason=reason):
+        return False
     go_on(job, seconds=AT_ONCE)
+    return True
+
+
+@transaction.atomic
+def begin(job: ImportJob, *, actor: User, reason: str, **fields: Any) -> bool:
+    """Move an upload to UNDOING and hold its list, whoever takes it back; False when somebody else was faster."""
+    if not lifecycle.move(job, ImportState.UNDOING, actor=actor, reason=reason, settled_count=0, **fields):
+        return False
+    ContactList.objects.filter(pk=job.contact_list_id, held_at=None).update(held_at=clock.now(), held_reason=HOLD)
     return True
 
 
@@ -136,12 +149,15 @@ def one(job: ImportJob, contact_id: int) -> int:
 def _put_back(cursor: Any, values: dict[str, int]) -> None:
     cursor.execute("ANALYZE import_undo")
     cursor.execute(_CONTACTS, values)
+    cursor.execute(_UNCOUNTED, values)
     cursor.execute(RESTORED.format(people="import_undo"), values)
     cursor.execute(_REMOVED, values)
     cursor.execute("CREATE TEMPORARY TABLE import_undone ON COMMIT DROP AS SELECT contact_id FROM import_undo")
     tagging.take_back(cursor, values["job"])
     cursor.execute(_NOBODY, values)
     cursor.execute(_UNLINKED)
+    cursor.execute(_UNPROVEN)
+    cursor.execute(_UNCHECKED)
     cursor.execute(_GONE)
     cursor.execute(_FORGOTTEN, values)
     cursor.execute("DROP TABLE import_undone")
@@ -149,12 +165,13 @@ def _put_back(cursor: Any, values: dict[str, int]) -> None:
 
 def _finish(job: ImportJob) -> None:
     with transaction.atomic():
-        if not lifecycle.move(job, ImportState.CANCELLED, actor=None, finished_at=clock.now()):
+        target = ImportState.REFUSED if job.is_refused else ImportState.CANCELLED
+        if not lifecycle.move(job, target, actor=None, finished_at=clock.now()):
             return
         lists.recount(job.contact_list)
         contact_fields.forget(job)
         tagging.forget(job)
-        staff.release(job.contact_list)
+        release(job.contact_list)
         transaction.on_commit(lambda: files.forget(job.stored_name))
 
 
@@ -162,6 +179,6 @@ def forget_before(now: datetime, limit: int = 50_000) -> int:
     """Delete what was kept for uploads that can no longer be taken back; return how many rows."""
     end = now - timedelta(days=policy.IMPORT_UNDO_D)
     tagging.settle_before(end, limit)
-    late = Q(job__finished_at__lt=end)
-    old = ImportBefore.objects.filter(late).exclude(job__state=ImportState.UNDOING).values("pk")[:limit]
+    kept = (ImportState.UNDOING, ImportState.HELD)  # our staff may still refuse it
+    old = ImportBefore.objects.filter(job__finished_at__lt=end).exclude(job__state__in=kept).values("pk")[:limit]
     return ImportBefore.objects.filter(pk__in=old).delete()[0]

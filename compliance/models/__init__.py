@@ -7,6 +7,7 @@ from compliance.models.consent import (
     ConsentEvent,
     ConsentEventPerson,
     EvidenceFile,
+    SavedPage,
     Verdict,
 )
 from compliance.models.imports import ImportBefore, ImportJob, ImportRow, ImportState, ProofRow
@@ -41,6 +42,7 @@ __all__ = [
     "RegisterEntry",
     "RegisterFile",
     "RetentionRun",
+    "SavedPage",
     "Segment",
     "SegmentCount",
     "Signup",

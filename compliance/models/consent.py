@@ -65,6 +65,26 @@ class EvidenceFile(models.Model):
         return self.name
 
 
+class SavedPage(models.Model):
+    """A copy of the page where people said yes, or why there is none; its bytes lie sealed like evidence files."""
+
+    organization = models.ForeignKey(Organization, models.DO_NOTHING, db_constraint=False, related_name="+")
+    import_uid = models.UUIDField()
+    url = models.CharField(max_length=300)
+    at = models.DateTimeField()
+    final_url = models.CharField(max_length=400, blank=True)  # behind redirects
+    media_type = models.CharField(max_length=40, blank=True)
+    size = models.PositiveIntegerField(default=0)
+    sha256 = models.BinaryField(max_length=32, null=True)
+    problem = models.CharField(max_length=200, blank=True)  # in words for the customer
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["import_uid", "url"], name="saved_page_once")]
+
+    def __str__(self) -> str:
+        return f"{self.url} at {self.at:%Y-%m-%d}"
+
+
 class AddressBlock(models.Model):
     """Sorted keyed hashes of an uploaded file's addresses, one behind the other; compliance.roots says how."""
 

@@ -73,6 +73,7 @@ class ImportJob(models.Model):
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)  # plain words for the customer
+    is_refused = models.BooleanField(default=False, db_default=False)  # by our staff: UNDOING ends in REFUSED
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
     decision_reason = models.TextField(blank=True)
@@ -120,7 +121,7 @@ class ProofRow(models.Model):
     """One person of a sample of proof, and what the customer says of their sign-up."""
 
     job = models.ForeignKey(ImportJob, models.CASCADE, related_name="proof")
-    contact = models.ForeignKey(Contact, models.CASCADE, related_name="+")
+    contact = models.ForeignKey(Contact, models.SET_NULL, null=True, related_name="+")  # null: taken back
     place = models.PositiveSmallIntegerField()  # 1 to PROOF_ROWS
     answer = models.CharField(max_length=500, blank=True)
     answered_at = models.DateTimeField(null=True)

@@ -76,7 +76,8 @@ class Contact(models.Model):
     last_name = models.CharField(max_length=120, blank=True)
     country = models.CharField(max_length=2, blank=True)  # ISO 3166-1; empty counts as the strictest
     fields = models.JSONField(default=dict)  # further columns, name -> text
-    tracking_consent_at = models.DateTimeField(null=True, blank=True)
+    tracking_consent_at = models.DateTimeField(null=True, blank=True)  # compliance.tracking_consent
+    tracking_import = models.BigIntegerField(null=True)  # the upload that brought it; no foreign key: a hot table
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

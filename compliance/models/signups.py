@@ -20,6 +20,10 @@ class SignupForm(models.Model):
     contact_list = models.OneToOneField(ContactList, models.CASCADE, related_name="signup_form")
     title = models.CharField(max_length=120)
     wording = models.CharField(max_length=600)  # what people agree to, shown beside the button
+    asks_names = models.BooleanField(default=False, db_default=False)
+    asks_tracking = models.BooleanField(
+        default=False, db_default=False
+    )  # a box of its own, empty, compliance.tracking_consent
     is_open = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -38,6 +42,10 @@ class Signup(models.Model):
     address = models.CharField(max_length=254)
     address_hash = models.BinaryField(max_length=32)
     wording = models.CharField(max_length=600)
+    first_name = models.CharField(max_length=120, blank=True, default="", db_default="")
+    last_name = models.CharField(max_length=120, blank=True, default="", db_default="")
+    # The words beside the box for counting that they ticked; "": not ticked.
+    tracking_wording = models.CharField(max_length=600, blank=True, default="", db_default="")
     asked_at = models.DateTimeField()
     asked_from = models.CharField(max_length=49)  # network prefix
     worked = models.BooleanField()  # with proof of work, not by the slower path

@@ -22,13 +22,16 @@ class Suppression(models.Model):
         STAFF = "staff", "By our staff"
         OWNER = "owner", "Added by the sender"
         PAUSE = "pause", "Taking a break"
+        BROUGHT = "brought", "Said no before you came here"
 
     organization = models.ForeignKey(Organization, models.CASCADE, null=True, related_name="suppressions")
     address_hash = models.BinaryField(max_length=32)
     key_id = models.CharField(max_length=8)
     act = models.UUIDField(default=uuid.uuid4)  # one act has a row for each key; they are lifted together
     reason = models.CharField(max_length=12, choices=Reason.choices)
-    source = models.CharField(max_length=40)  # one_click, page, mailto, dsn, arf, abuse_form, staff, preferences
+    source = models.CharField(
+        max_length=40
+    )  # one_click, page, mailto, dsn, arf, abuse_form, staff, preferences, brought_along
     delivery_id = models.BigIntegerField(null=True)  # the message that led here, when known
     created_at = models.DateTimeField()
     until = models.DateTimeField(null=True)  # null: for ever

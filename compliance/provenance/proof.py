@@ -18,7 +18,7 @@ from compliance import policy
 from compliance.errors import ImportRefusedError
 from compliance.imports import lifecycle
 from compliance.imports.holds import only_asks
-from compliance.imports.staff import release
+from compliance.imports.open_again import release
 from compliance.models import Contact, ImportJob, ImportState, ProofRow
 from sendserver.lib import clock
 

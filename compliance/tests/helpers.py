@@ -5,6 +5,7 @@ from __future__ import annotations
 from accounts.models import Organization, User
 from compliance import attestations
 from compliance.attestations import Signer
+from compliance.background import same_name
 from compliance.imports import columns, files, reading, receive, run, scan
 from compliance.models import ImportJob, ImportState
 from sendserver.lib import clock
@@ -20,6 +21,7 @@ ANSWERS = {
         ["bought", "rented", "swapped", "third_party", "harvested", "guessed", "employer", "directory"], "no"
     ),
     "statements": ["agreed", "not_bought", "proof"],
+    "background": {"minors": "no"},
     "signer_name": "Alice Larkfield",
 }
 COLUMNS = {"targets": {"0": "email", "1": "consent_at", "2": "country"}, "date_order": "dmy", "has_header": True}
@@ -52,7 +54,8 @@ def mapped(organization, user, data, *, plan=None, **more):
 def signed(organization, user, data, *, answers=None, declared="", **more):
     """Return a queued job with its statement."""
     job = mapped(organization, user, data, **more)
-    kept = {**ANSWERS, **(answers or {})}
+    own = ANSWERS["signer_name"] if same_name(str(ANSWERS["signer_name"]), user.name) else user.name
+    kept = {**ANSWERS, "signer_name": own, **(answers or {})}
     ImportJob.objects.filter(pk=job.pk).update(answers=kept, declared_country=declared, state=ImportState.ANSWERED)
     job.refresh_from_db()
     signer = Signer(user, "Owner", "totp", clock.now(), "192.0.2.7", "Test")

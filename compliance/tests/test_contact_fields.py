@@ -130,7 +130,7 @@ def test_the_migration_enters_what_uploads_brought_before(larkfield, alice):
     helpers.finished(larkfield, alice.user, data("both", "3"), plan=plan("field"))
     helpers.mapped(larkfield, alice.user, data("Draft", "3"), plan=plan("field"))
     ContactField.objects.all().delete()
-    migration = import_module("compliance.migrations.0017_kinds_of_columns")
+    migration = import_module("compliance.migrations.0019_kinds_of_columns")
     with connection.schema_editor() as editor:
         migration.enter(apps, editor)
     assert register(larkfield) == {

@@ -9,15 +9,17 @@ from django.core import mail
 from django.urls import reverse
 
 from accounts.models import AuditEntry
-from compliance import lists, policy
+from compliance import lists, policy, tasks
 from compliance.errors import ImportRefusedError
-from compliance.imports import holds
+from compliance.imports import holds, undo
 from compliance.imports.holds import Facts
 from compliance.imports.rows import Claim
 from compliance.imports.scan import Counts
 from compliance.imports.staff import decide_held
-from compliance.models import ContactList, ImportJob, ImportState, ListMembership
+from compliance.models import Contact, ContactList, ImportBefore, ImportJob, ImportState, ListMembership
+from compliance.provenance import proof
 from compliance.tests.helpers import csv_of, finished, people
+from compliance.tests.test_undo import everything
 from sendserver.lib import clock
 
 
@@ -120,8 +122,9 @@ def test_refusal_takes_the_people_out(held, moderator):
     assert ImportJob.objects.get().state == ImportState.REFUSED
 
 
-def test_refusal_leaves_earlier_people_without_a_statement(larkfield, alice, moderator):
+def test_refusal_restores_whom_it_only_updated(larkfield, alice, moderator):
     finished(larkfield, alice.user, csv_of(people(2)))
+    before = everything()
     again = finished(
         larkfield,
         alice.user,
@@ -130,7 +133,58 @@ def test_refusal_leaves_earlier_people_without_a_statement(larkfield, alice, mod
         answers={"earliest": "2025-01"},
     )
     decide_held(again, approve=False, actor=moderator.user, reason="No proof was shown.")
-    assert lists.reason_counts([again.contact_list])[again.contact_list_id] == {"": 1, "no_attestation": 1}
+    assert lists.reason_counts([again.contact_list])[again.contact_list_id] == {"": 2}
+    assert everything()["compliance_listmembership"] == before["compliance_listmembership"]
+    assert everything()["compliance_contact"] == before["compliance_contact"]
+    again.refresh_from_db()
+    assert (again.state, again.is_refused, again.decided_by) == (ImportState.REFUSED, True, moderator.user)
+    states = [row.action for row in AuditEntry.objects.filter(subject=f"import:{again.uid}").order_by("pk")][-2:]
+    assert states == ["import.undoing", "import.refused"]
+
+
+def test_a_long_refusal_goes_on_in_the_worker(larkfield, alice, moderator, monkeypatch):
+    old = csv_of(people(30, date="2025-06-01"))
+    job = finished(larkfield, alice.user, old, answers={"earliest": "2025-01"})
+    monkeypatch.setattr(undo, "AT_ONCE", -1.0)
+    monkeypatch.setattr(undo.go_on, "__kwdefaults__", {"seconds": 50.0, "piece": 10})
+    decide_held(job, approve=False, actor=moderator.user, reason="No proof was shown.")
+    job.refresh_from_db()
+    assert (job.state, ListMembership.objects.count()) == (ImportState.UNDOING, 20)
+    assert ContactList.objects.get().held_at is not None
+    tasks.run_import(job.pk)
+    job.refresh_from_db()
+    assert (job.state, ListMembership.objects.count(), Contact.objects.count()) == (ImportState.REFUSED, 0, 0)
+    assert ContactList.objects.get().held_at is None
+
+
+@pytest.mark.django_db(transaction=True)  # (constraints are looked at when it commits)
+def test_a_refused_upload_keeps_the_answers_of_its_sample_without_the_people(larkfield, alice, moderator):
+    old = csv_of(people(30, date="2025-06-01"))
+    job = finished(larkfield, alice.user, old, answers={"earliest": "2025-01"})
+    rows = proof.sample(job)
+    proof.answer(job, {row.place: "Form on our page, 1 October, 14:03" for row in rows[:3]}, actor=alice.user)
+    decide_held(job, approve=False, actor=moderator.user, reason="No proof was shown.")
+    kept = proof.sample(job)
+    assert ([row.contact for row in kept[:3]], kept[0].answer) == ([None] * 3, "Form on our page, 1 October, 14:03")
+    page = moderator.client.get(reverse("admin:compliance_importjob_change", args=[job.pk]))
+    assert page.status_code == 200
+
+
+def test_what_a_held_upload_changed_is_kept_until_it_is_decided(larkfield, alice, moderator):
+    finished(larkfield, alice.user, csv_of(people(2)))
+    again = finished(
+        larkfield,
+        alice.user,
+        csv_of(people(1, date="2025-06-01")),
+        contact_list=ContactList.objects.get(),
+        answers={"earliest": "2025-01"},
+    )
+    late = clock.now() + timedelta(days=policy.IMPORT_UNDO_D + 30)
+    undo.forget_before(late)
+    assert ImportBefore.objects.filter(job=again).exists()
+    assert decide_held(again, approve=True, actor=moderator.user, reason="Fine.")
+    undo.forget_before(late)
+    assert not ImportBefore.objects.exists()
 
 
 def test_decided_once(held, moderator):

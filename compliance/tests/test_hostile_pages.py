@@ -79,7 +79,8 @@ def test_a_statement_is_signed_as_it_was_shown(answered, alice, bob):
     """A colleague changes the answers while the page is open: the button signs nothing."""
     use_factor(alice)
     seen = shown(alice, answered)
-    bob.client.post(reverse("upload_consent", args=[answered.uid]), {**CONSENT, "wording": "Anything goes."})
+    other = {**CONSENT, "wording": "Anything goes.", "name_is_mine": "on"}
+    bob.client.post(reverse("upload_consent", args=[answered.uid]), other)
     url = reverse("upload_check", args=[answered.uid])
     assert alice.client.post(url, {"shown": seen}).url == url
     assert not Attestation.objects.exists()

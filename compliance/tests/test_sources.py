@@ -11,7 +11,7 @@ from django.urls import reverse
 from pytest_django import Settings as SettingsWrapper
 
 from accounts.models import AuditEntry, Organization
-from compliance import answers, attestations, evidence, policy, wording
+from compliance import answers, attestations, evidence, policy, questions, wording
 from compliance.attestations import Signer
 from compliance.errors import FileRefusedError, SignatureRefusedError
 from compliance.imports.run import run
@@ -91,9 +91,10 @@ def test_rows_are_split_by_their_source(job: ImportJob, alice: Persona) -> None:
 
 def test_the_questions_page_keeps_what_stands_beside_it(job: ImportJob, alice: Persona) -> None:
     post(alice, job, "source", **FAIR)
-    prohibited = {f"prohibited_{code}": "no" for code in answers.PROHIBITED}
+    prohibited = {f"prohibited_{code}": "no" for code in questions.PROHIBITED}
     plain = {name: value for name, value in ANSWERS.items() if isinstance(value, str)}
-    form = {**plain, **prohibited, **{f"statement_{code}": "on" for code in answers.STATEMENTS}, "country": "GB"}
+    form = {**plain, **prohibited, **{f"statement_{code}": "on" for code in questions.STATEMENTS}}
+    form |= {"country": "GB", "minors": "no"}
     assert alice.client.post(reverse("upload_consent", args=[job.uid]), form).status_code == 302
     job.refresh_from_db()
     assert [one["value"] for one in answers.more_of(job.answers)] == ["Fair"]

@@ -12,6 +12,7 @@ from campaigns.own_data import collect
 from compliance import policy, tag_orders, tags
 from compliance.errors import SignatureRefusedError, TagRefusedError
 from compliance.imports import columns, fixes, run, tagging, undo
+from compliance.imports.staff import decide_held
 from compliance.models import Contact, ContactTag, ImportJob, ImportRow, ImportState, Tag, TagOrder
 from compliance.tests import helpers
 from sendserver.lib import clock
@@ -175,11 +176,11 @@ def test_ten_thousand_different_tags_are_refused_before_anything_is_signed(larkf
     assert not Contact.objects.exists()
 
 
-def test_refused_by_staff_leaves_no_tags(larkfield, alice):
-    from compliance.imports import staff
-
+def test_refused_by_staff_leaves_no_tags(larkfield, alice, moderator):
     job = upload(larkfield, alice.user, ("ada", "spring"))
-    staff.take_out(job)
+    ImportJob.objects.filter(pk=job.pk).update(state=ImportState.HELD, held_reasons=["size_jump"])
+    job.refresh_from_db()
+    assert decide_held(job, approve=False, actor=moderator.user, reason="No proof was shown.")
     assert tagged(larkfield) == {}
     assert counts(larkfield) == {"spring": 0}
 

@@ -22,6 +22,7 @@ CONSENT = {
     "wording": "Yes, e-mail me planting tips.",
     "last_mailed": "",
     "country": "GB",
+    "minors": "no",
     "signer_name": "Alice Larkfield",
     **{f"statement_{code}": "on" for code in ("agreed", "not_bought", "proof")},
     **{

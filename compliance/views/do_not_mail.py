@@ -9,10 +9,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import audit
 from accounts.access import PortalRequest, Right, has_right, portal_view
-from compliance import suppression, suppression_export
-from compliance.errors import ExportRefusedError, LiftRefusedError
+from compliance import brought_along, suppression, suppression_export
+from compliance.errors import ExportRefusedError, FileRefusedError, LiftRefusedError
 from compliance.forms import FindAddressForm
 from compliance.models import Suppression
+from compliance.source_forms import OptoutsForm
 from sendserver.lib.addresses import Address, BadAddress, parse
 from sendserver.lib.ratelimit import allow
 
@@ -27,6 +28,7 @@ def do_not_mail(request: PortalRequest) -> HttpResponse:
     may_change = has_right(request.membership, Right.LISTS)
     may_export = has_right(request.membership, Right.OWN)
     context: dict[str, object] = {"may_change": may_change, "may_export": may_export, "form": form}
+    context["bring"] = OptoutsForm()
     if request.method == "POST":
         if request.POST.get("action") in ("add", "lift") and not may_change:
             return HttpResponseForbidden()
@@ -77,6 +79,24 @@ def _lift(request: PortalRequest, address: Address, form: FindAddressForm) -> Ht
         form.add_error(None, str(error))
         return {}
     messages.success(request, f"Your own entry for {address.original} is taken back.")
+    return redirect("do_not_mail")
+
+
+@portal_view(Right.LISTS)
+@require_POST
+def do_not_mail_bring(request: PortalRequest) -> HttpResponse:
+    """Take a file of people who said no at a previous tool."""
+    form = OptoutsForm(request.POST, request.FILES)
+    if not form.is_valid():
+        messages.error(request, "Choose a file with the addresses first.")
+        return redirect("do_not_mail")
+    try:
+        found = brought_along.bring(request.org, form.cleaned_data["optouts_file"].chunks(), actor=request.user)
+    except FileRefusedError as error:
+        messages.error(request, str(error))
+        return redirect("do_not_mail")
+    wrong = f" {found.wrong:,} rows had none." if found.wrong else ""
+    messages.success(request, f"{found.taken:,} addresses of the file are on the do-not-mail list.{wrong}")
     return redirect("do_not_mail")
 
 

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
 from accounts.models import AuditEntry
-from compliance import consent, countries, list_exits, people, suppression, tags
+from compliance import consent, countries, list_exits, people, suppression, tags, tracking_consent
 from compliance.consent import WORDS
 from compliance.errors import PersonRefusedError
 from compliance.forms import AddPersonForm, PersonForm, at_midnight
@@ -94,6 +94,7 @@ def _facts(request: PortalRequest, contact: Contact) -> dict[str, Any]:
         "stopped": stopped,
         "memberships": memberships,
         "country": countries.name(contact.country),
+        **tracking_consent.shown(contact),
         "history": AuditEntry.objects.filter(organization=request.org, subject=subject).order_by("-pk")[:HISTORY],
     }
 

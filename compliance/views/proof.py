@@ -34,7 +34,7 @@ def import_proof(request: PortalRequest, uid: UUID) -> HttpResponse:
     )
     context: dict[str, Any] = {
         "job": job,
-        "rows": [(row, dates.get(row.contact_id)) for row in rows],
+        "rows": [(row, dates.get(row.contact_id or 0)) for row in rows],
         "opens": only_asks(job.held_reasons),
         "shortest": proof.SHORTEST,
         "longest": proof.LONGEST,

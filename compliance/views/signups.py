@@ -20,7 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from accounts.access import PortalRequest, Right, get_object_for, portal_view
-from compliance import policy, signups
+from compliance import policy, signups, tracking_consent
 from compliance.errors import PersonRefusedError
 from compliance.models import ContactList, SignupForm
 from sendserver.lib.clientip import client_ip, prefix
@@ -31,8 +31,14 @@ class SettingsForm(forms.ModelForm):
 
     class Meta:
         model = SignupForm
-        fields = ("title", "wording", "is_open")
-        labels = {"title": "Name of what they get", "wording": "What they agree to", "is_open": "Open for sign-ups"}
+        fields = ("title", "wording", "asks_names", "asks_tracking", "is_open")
+        labels = {
+            "title": "Name of what they get",
+            "wording": "What they agree to",
+            "asks_names": "Ask for first and last name too; nobody has to give them",
+            "asks_tracking": "Ask, by an empty box of its own, whether opens and clicks may be counted",
+            "is_open": "Open for sign-ups",
+        }
         help_texts = {"wording": "Who writes, about what, how often. Kept with each sign-up."}
         widgets = {"wording": forms.Textarea({"rows": 3})}
 
@@ -73,7 +79,10 @@ def signup(request: HttpRequest, uid: UUID) -> HttpResponse:
     if request.method != "POST" or not ready:
         return _page(request, form, address)
     task = request.POST.get("task", "")[:300] if request.POST.get("nonce") else ""
-    asked = signups.Asked(address, prefix(client_ip(request)), task, request.POST.get("nonce", "")[:32])
+    first, last = (_name(request, name) for name in ("first_name", "last_name"))
+    nonce = request.POST.get("nonce", "")[:32]
+    may_count = request.POST.get("tracking") == "yes"
+    asked = signups.Asked(address, prefix(client_ip(request)), task, nonce, first, last, may_count)
     try:
         signups.ask(form, asked)
     except PersonRefusedError as error:
@@ -83,6 +92,12 @@ def signup(request: HttpRequest, uid: UUID) -> HttpResponse:
     return render(request, "compliance/signup_sent.html", {"form": form, "days": policy.SIGNUP_CONFIRM_D})
 
 
+def _name(request: HttpRequest, field: str) -> str:
+    """Return a typed name as one line of printable characters, cut: it stands in messages."""
+    typed = request.POST.get(field, "")[:400]
+    return "".join(char for char in typed if char.isprintable()).strip()[:120]
+
+
 def _page(request: HttpRequest, form: SignupForm, address: str, error: str = "", status: int = 200) -> HttpResponse:
     context: dict[str, Any] = {
         "form": form,
@@ -90,6 +105,10 @@ def _page(request: HttpRequest, form: SignupForm, address: str, error: str = "",
         "error": error,
         "task": signups.challenge(form),
         "bits": policy.SIGNUP_WORK_BITS,
+        "first_name": _name(request, "first_name"),
+        "last_name": _name(request, "last_name"),
+        "tracking": request.POST.get("tracking") == "yes",
+        "tracking_words": tracking_consent.words(form.organization.name) if form.asks_tracking else "",
     }
     return render(request, "compliance/signup.html", context, status=status)
 
@@ -102,5 +121,7 @@ def signup_confirm(request: HttpRequest, token: str) -> HttpResponse:
     if row is None:
         return render(request, "compliance/signup_over.html", status=404)
     if request.method == "POST":
-        signups.confirm(row, network=prefix(client_ip(request)))
-    return render(request, "compliance/signup_confirm.html", {"row": row, "form": row.form})
+        leave_out = request.POST.get("counting") == "no"
+        signups.confirm(row, network=prefix(client_ip(request)), without_counting=leave_out)
+    counting = tracking_consent.plain(row.tracking_wording)
+    return render(request, "compliance/signup_confirm.html", {"row": row, "form": row.form, "counting": counting})

@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.access import PortalRequest, Right, fresh_second_factor_at, get_object_for, portal_view, second_factor_url
-from compliance import answers, attestations, contact_fields, policy, tasks
+from compliance import answers, attestations, background, contact_fields, policy, saved_page, tasks
 from compliance.attestations import Signer
 from compliance.errors import FileRefusedError, SignatureRefusedError, TagRefusedError
 from compliance.forms import ConsentForm, UploadForm
@@ -30,6 +30,7 @@ from sendserver.lib.uploads import found_no_room, was_too_large
 
 NO_FILE = "The file is not there any more. Upload it again."
 SHOWN_ROWS = 5
+BESIDE = ("more", "details", "evidence", "optouts")  # answers of the page beside the questions
 
 
 @portal_view(Right.LISTS)
@@ -186,7 +187,10 @@ def upload_consent(request: PortalRequest, uid: UUID) -> HttpResponse:
         initial=ConsentForm.initial_from(job.answers, job.declared_country),
         sender=attestations.legal_name(request.org),
         days=policy.PROOF_DEADLINE_BD,
+        signer=request.user,
     )
+    if saved_page.is_on():
+        form.fields["page_url"].help_text = "We save a copy of this page today as part of the record."
     stopped = posted and form.stops()
     valid = posted and form.is_valid() and not stopped
     if posted:
@@ -195,16 +199,28 @@ def upload_consent(request: PortalRequest, uid: UUID) -> HttpResponse:
             messages.success(request, "Saved. You find this upload under Lists.")
             return redirect("lists")
     if valid:
-        return redirect("upload_check", job.uid)
+        return redirect(_next_step(request, job), job.uid)
     context = {"job": job, "form": form, "stopped": stopped, "counts": scan.counts_of(job), "seen": _seen(job)}
     return render(request, "compliance/upload_consent.html", context)
+
+
+def _next_step(request: PortalRequest, job: ImportJob) -> str:
+    """Return the next page: what is missing beside the questions comes first."""
+    job.refresh_from_db()
+    if saved_page.wanted(job):
+        poke(tasks.save_page, job.pk)
+    open_points = answers.missing(job)
+    if not open_points:
+        return "upload_check"
+    messages.info(request, f"{open_points[0]}.")
+    return "upload_sources"
 
 
 def _keep(request: PortalRequest, job: ImportJob, form: ConsentForm, *, valid: bool) -> None:
     """Keep the answers, also of a draft; only a complete set can be signed."""
     country = form.cleaned_data.get("country", "") if hasattr(form, "cleaned_data") else ""
     target = ImportState.ANSWERED if valid else ImportState.MAPPED
-    beside = {name: job.answers[name] for name in ("more", "details", "evidence") if name in job.answers}
+    beside = {name: job.answers[name] for name in BESIDE if name in job.answers}
     kept = {**form.kept(), **beside}
     lifecycle.move(job, target, actor=request.user, answers=kept, declared_country=country)
 
@@ -294,6 +310,12 @@ def _check_context(request: PortalRequest, job: ImportJob, factor: tuple[str, fl
     }
 
 
+def _copy_words(job: ImportJob) -> str:
+    if saved_page.wanted(job):
+        return "A copy is being saved."
+    return saved_page.words(saved_page.of(job))
+
+
 def _file_rows(job: ImportJob) -> list[tuple[str, str, str]]:
     plan = columns.plan_of(job)
     named = [
@@ -325,11 +347,12 @@ def _answer_rows(job: ImportJob, counts: scan.Counts) -> list[tuple[str, str, st
         *([("Further sources", "; ".join(more), beside)] if more else []),
         *([("Evidence", f"{len(kept['evidence'])} files", beside)] if kept.get("evidence") else []),
         ("Dates", answers.span(kept), there),
-        ("Page", kept.get("page_url") or "None", there),
+        ("Page", f"{kept.get('page_url') or 'None'}. {_copy_words(job)}".strip(), there),
         ("Words they saw", f"“{kept.get('wording', '')}”", there),
         ("Last mail from you", kept.get("last_mailed") or "Never", there),
         ("Countries", answers.country_words(job, counts.places), there),
         ("Confirmed by link", f"{confirmed}. Needed for Germany, Austria and unknown countries", there),
+        *((label, text, there) for label, text in background.rows(kept)),
         ("Bought, rented, third-party, harvested", format_html("No, eight times ({})", tags.rule("2.1")), there),
     ]
 

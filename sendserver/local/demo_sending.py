@@ -40,6 +40,7 @@ ANSWERS = {
         ("bought", "rented", "swapped", "third_party", "harvested", "guessed", "employer", "directory"), "no"
     ),
     "statements": ["agreed", "not_bought", "proof"],
+    "background": {"minors": "no", "people": "consumers", "dated": "yes"},
 }
 TULIPS = """Hello {{ first_name | default: "there" }},
 

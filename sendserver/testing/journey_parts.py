@@ -201,6 +201,7 @@ def _statement(walker: Walker, story: Story) -> None:
     walker.choose("country", "GB")
     for kind in ("bought", "rented", "swapped", "third_party", "harvested", "guessed", "employer", "directory"):
         walker.choose(f"prohibited_{kind}", "no")
+    walker.choose("minors", "no")
     for name in ("statement_agreed", "statement_not_bought", "statement_proof"):
         walker.tick(name)
     walker.fill(signer_name="Ana Kestrel")

@@ -127,7 +127,9 @@ class Run:
         self._until(lambda: self._state_of(campaign, first) == Canary.State.WAITING, "the first people")
         print(f"The first {first.size} people went ahead, {first.waits:,} wait")
         self.check("only the first people were mailed", len(self._taken(campaign)), first.size)
-        Canary.objects.filter(pk=first.pk).update(until=clock.now())
+        while self._state_of(campaign, first) not in (Canary.State.CLEAN, Canary.State.FAILED):
+            Canary.objects.filter(pk=first.pk, state=Canary.State.WAITING).update(until=clock.now())
+            time.sleep(0.2)
 
     def _state_of(self, campaign: Campaign, first: Canary) -> str:
         self._state(campaign)

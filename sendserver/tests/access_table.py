@@ -76,6 +76,7 @@ upload_columns                       302 200 403 403 404 302 302  302 200 403 40
 upload_consent                       302 200 403 403 404 302 302  302 200 403 403 404 302 302
 upload_sources                       302 200 403 403 404 302 302  302 200 403 403 404 302 302
 import_evidence                      302 404 403 403 404 302 302  302 405 403 403 405 302 302
+import_page_copy                     302 404 403 403 404 302 302  302 405 403 403 405 302 302
 upload_check                         302 302 403 403 404 302 302  302 302 403 403 404 302 302
 upload_seen                          302 200 403 403 404 302 302  302 405 403 403 405 302 302
 upload_cancel                        302 405 403 403 405 302 302  302 302 403 403 404 302 302
@@ -104,6 +105,7 @@ segment_count                        302 405 405 405 405 302 302  302 200 200 20
 segment_detail                       302 200 200 200 404 302 302  302 200 200 403 404 302 302
 segment_delete                       302 405 405 403 405 302 302  302 302 302 403 404 302 302
 do_not_mail                          302 200 200 200 200 302 302  302 200 200 200 200 302 302
+do_not_mail_bring                    302 405 403 403 405 302 302  302 302 403 403 302 302 302
 do_not_mail_export                   302 405 403 403 405 302 302  302 302 403 403 302 302 302
 contact_erase                        302 405 403 403 405 302 302  302 302 403 403 404 302 302
 contact_proof                        302 200 403 403 404 302 302  302 200 403 403 404 302 302
@@ -184,6 +186,7 @@ app_list                              200 200  200 200
 accounts_verification_decide          405 405  404 404
 accounts_verification_letter          405 405  404 404
 compliance_importjob_decide           405 405  200 200
+compliance_importjob_page             404 404  405 405
 compliance_importjob_evidence         404 404  405 405
 campaigns_campaign_answer             405 405  422 422
 campaigns_campaign_message            404 404  405 405

@@ -92,6 +92,7 @@ ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
     "signup_confirm": lambda world: {"token": tokens.seal(tokens.Purpose.SIGNUP, waiting_signup(world).pk)},
     "contact_detail": _uid("contact"),
     "import_evidence": lambda world: {"uid": world.mapped.uid, "pk": 1},
+    "import_page_copy": lambda world: {"uid": world.mapped.uid},
     "contact_remove": _uid("contact"),
     "contact_erase": _uid("contact"),
     "contact_proof": _uid("contact"),
@@ -143,6 +144,7 @@ STAFF_ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
         for act in ("claim", "release", "note", "decide", "letters", "second", "message")
     },
     "admin:compliance_importjob_decide": lambda world: {"pk": world.done.pk},
+    "admin:compliance_importjob_page": lambda world: {"pk": world.done.pk},
     "admin:compliance_importjob_evidence": lambda world: {"pk": world.done.pk, "file": 1},
     "admin:abuse_appeal_decide": lambda world: {"pk": 1},
     "admin:staff_relay_pause": lambda world: {"key": "relay-1"},

@@ -191,7 +191,8 @@ def test_a_bounce_is_believed_for_a_month(delivery: Delivery, days: int, believe
 def test_nothing_of_ours_fetches_an_address() -> None:
     """No client for the web in the product: pictures, links, templates and webhooks of customers are never called.
 
-    The one exception calls the operator, at the address in the operator's own settings and no other.
+    Two exceptions: the operator, at the address in the operator's own settings and no other; and the page where
+    people signed up, by sendserver.lib.fetching (which public address, how long: its own tests), called from one place.
     """
     clients = {"urllib.request", "http.client", "requests", "httpx", "aiohttp", "urllib3", "ftplib", "pycurl"}
     found = []
@@ -202,6 +203,10 @@ def test_nothing_of_ours_fetches_an_address() -> None:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             found += [(path, name) for name in names if name in clients or name.split(".")[0] in clients]
+    [fetching] = [path for path, _ in found if path.parts[-2:] == ("lib", "fetching.py")]
+    found = [one for one in found if one[0] != fetching]
+    callers = [one for one in source_files() if "lib.fetching" in one.read_text(encoding="utf-8")]
+    assert [one.parts[-2:] for one in callers if "tests" not in one.parts] == [("compliance", "saved_page.py")]
     by_name = {name: path for path, name in found}
     assert len(by_name) == len(found) == 2
     visitor, path = by_name["http.client"], by_name["urllib.request"]

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import itertools
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email import policy as email_policy
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -25,14 +29,14 @@ from campaigns.models import ClickCount, Delivery, Event, Outcome
 from campaigns.planning import plan
 from campaigns.tests.lanes import frozen, planned, run_both, two_relays
 from campaigns.tests.world import World, add_person, make_draft, make_world
-from compliance import attestations, gate, lists, registers
-from compliance.answers import PROHIBITED, SOFT
+from compliance import attestations, gate, lists, registers, wording
 from compliance.attestations import Signer
 from compliance.consent import add_months
 from compliance.errors import SignatureRefusedError
 from compliance.imports.run import run
 from compliance.models import Attestation, Contact, ImportJob, ImportState, ListMembership
 from compliance.models.lists import ConsentBasis
+from compliance.questions import PROHIBITED, SOFT
 from compliance.suppression import suppress
 from compliance.tests.helpers import ANSWERS, csv_of, finished, mapped, people, signed
 from sendserver.lib import clock
@@ -59,7 +63,8 @@ def form_of(answers: dict[str, Any]) -> dict[str, str]:
     """Return the consent page's post for these answers."""
     plain = {name: value for name, value in answers.items() if isinstance(value, str)}
     prohibited = {f"prohibited_{code}": value for code, value in answers["prohibited"].items()}
-    return {**plain, **prohibited, **{f"statement_{code}": "on" for code in answers["statements"]}, "country": "GB"}
+    beside = {**answers["background"], "country": "GB"}
+    return {**plain, **prohibited, **{f"statement_{code}": "on" for code in answers["statements"]}, **beside}
 
 
 @pytest.mark.django_db
@@ -103,6 +108,33 @@ def test_12_src_prohibited_no_way_around(larkfield: Organization, alice: Persona
     moderator.client.post(url, {"answer": "approve", "reason": "It looks fine."})
     job.refresh_from_db()
     assert (job.state, Contact.objects.count()) == (ImportState.ANSWERED, 0)
+
+
+def test_12_src_prohibited_there_is_one_door() -> None:
+    """No page, command, task or interface for programs queues an upload but `attestations.submit`, which asks all."""
+    root = Path(__file__).parent.parent.parent
+    apps = ("accounts", "compliance", "campaigns", "abuse", "sendserver")
+    code = [one for app in apps for one in (root / app).rglob("*.py")]
+    found = []
+    for path in code:
+        if {"tests", "testing", "bench", "migrations"} & set(path.parts):
+            continue
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            said = [ast.unparse(one) for one in (*call.args, *(word.value for word in call.keywords))]
+            if ast.unparse(call.func).endswith((".move", ".update", ".create")) and "ImportState.QUEUED" in said:
+                found.append(f"{path.parent.name}/{path.name}")
+    assert found == ["compliance/attestations.py"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("source", ["forbidden", "bought", ""])
+def test_12_src_prohibited_by_a_column_of_the_file(larkfield: Organization, alice: Persona, source: str) -> None:
+    """A further source cannot be a forbidden one either."""
+    job = mapped(larkfield, alice.user, csv_of(people(3)))
+    more = {"act": "source", "value": "x", "source": source, "earliest": "2026-01", "latest": "2026-02", "wording": "y"}
+    assert alice.client.post(reverse("upload_sources", args=[job.uid]), more).status_code == 200
+    job.refresh_from_db()
+    assert "more" not in job.answers
 
 
 # --- 13 to 16: one campaign to a few people, and what became of each
@@ -372,6 +404,44 @@ def test_22_attestation_replay_the_same_record_with_another_file(larkfield: Orga
     assert record_of(record) == record_of(Attestation.objects.get())
 
 
+def newer(monkeypatch: pytest.MonkeyPatch, **change: Any) -> wording.Wording:
+    """Publish a newer version of the statement than the one that a page was opened with."""
+    new = replace(wording.ATT_EN_1_0, version="ATT-EN-9.9", **change)
+    monkeypatch.setattr(wording, "_CURRENT", {"en": new})
+    return new
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("change", [{"closing": "Other words."}, {}])
+def test_22_attestation_of_a_stale_text_version_is_refused(
+    larkfield: Organization, alice: Persona, monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
+) -> None:
+    """The page was opened under one version and sent under the next, even where the words are the same."""
+    job = mapped(larkfield, alice.user, csv_of(people(2)))
+    ImportJob.objects.filter(pk=job.pk).update(answers=ANSWERS, state=ImportState.ANSWERED)
+    job.refresh_from_db()
+    use_second_factor(alice.client)
+    url = reverse("upload_check", args=[job.uid])
+    old = attestations.fingerprint(job, "Owner")
+    new = newer(monkeypatch, **change)
+    assert alice.client.post(url, {"shown": old}).url == url  # type: ignore[attr-defined]
+    with pytest.raises(SignatureRefusedError, match="Something changed"):
+        attestations.submit(job, signer(alice), shown=old)
+    assert not Attestation.objects.exists()
+    attestations.submit(job, signer(alice), shown=attestations.fingerprint(job, "Owner"))
+    assert Attestation.objects.get().wording_version == new.version
+
+
+@pytest.mark.django_db
+def test_22_attestation_under_stale_questions_is_refused(larkfield: Organization, alice: Persona) -> None:
+    job = mapped(larkfield, alice.user, csv_of(people(2)))
+    stale = {**ANSWERS, "questions": "Q-EN-0.9"}
+    ImportJob.objects.filter(pk=job.pk).update(answers=stale, state=ImportState.ANSWERED)
+    job.refresh_from_db()
+    with pytest.raises(SignatureRefusedError, match="questions about the list have changed"):
+        attestations.submit(job, signer(alice))
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("factor", ["", "password", "recovery_codes"])
 def test_22_attestation_without_a_second_factor(larkfield: Organization, alice: Persona, factor: str) -> None:
@@ -445,14 +515,34 @@ def test_30_trk_pixel_nobody_gets_one(relays: Any, larkfield: Organization) -> N
         Contact.objects.filter(pk=contact.pk).update(tracking_consent_at=lately if name == "bob" else None)
     plan(frozen(world))
     run_both()
-    bodies = {}
+    parts: dict[str, list[str]] = {}
     for relay in relays:
         for message in relay.accepted:
-            text = message.raw.decode().replace("=\r\n", "").replace("=3D", "=")
-            assert "<img" not in text
-            bodies[message.recipient] = set(re.findall(r"/c/[\w/]+", text))
-    assert len(bodies) == 2
-    assert bodies["ada@crowd.example"] == bodies["bob@crowd.example"] != set()
+            parsed = message_from_bytes(message.raw, policy=email_policy.default)
+            leaves = [part for part in parsed.walk() if not part.is_multipart()]
+            assert [part.get_content_type() for part in leaves] == ["text/plain", "text/html"]
+            parts[message.recipient] = [part.get_content() for part in leaves]
+    ada, bob = parts["ada@crowd.example"], parts["bob@crowd.example"]
+    for text in (*ada, *bob):
+        assert not LOADS.search(text)
+    assert "/c/" in ada[1]
+    for mine, theirs in zip(ada, bob, strict=True):
+        assert OWN_LINK.findall(mine) != OWN_LINK.findall(theirs)
+        assert plain_of(mine) == plain_of(theirs)
+
+
+# Whatever a mail program may fetch by itself when a message is opened.
+LOADS: Final = re.compile(
+    r"<(img|picture|source|video|audio|iframe|object|embed|link|bgsound|input|svg|script)\b"
+    r"|\b(src|srcset|background|poster)=|url\(|@import|@font-face",
+    re.IGNORECASE,
+)
+OWN_LINK: Final = re.compile(r"/(?:(?:u|why|p)/|abuse/\?t=)([\w-]{16,})")
+
+
+def plain_of(text: str) -> str:
+    """Return a part without the links with which a person leaves, asks and reports, and without their own values."""
+    return re.sub(r"\b(ada|bob)\b", "NAME", OWN_LINK.sub("OWN", text))
 
 
 @pytest.mark.django_db

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections import Counter
@@ -20,14 +21,15 @@ from campaigns import erasure
 from campaigns.inbound.addresses import Links
 from campaigns.models import ClickCount, Delivery, Event, Outcome
 from campaigns.tests.lanes import planned, run_both, states, two_relays
-from compliance import lists, policy
-from compliance.models import Contact, ListMembership, Suppression
+from compliance import lists, policy, signups
+from compliance.models import Contact, ContactList, ListMembership, Signup, SignupForm, Suppression
 from compliance.suppression import is_suppressed, suppress
 from compliance.tests.helpers import csv_of, finished
 from sendserver.lib import clock
 from sendserver.lib.addresses import Address, AddressKey, parse
 from sendserver.lib.tokens import Purpose, seal
 from sendserver.testing.personas import Persona
+from sendserver.testing.relay import Phase, reply
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
 FORM = "application/x-www-form-urlencoded"
@@ -262,6 +264,44 @@ def test_09_data_erasure_leaves_a_hash_and_no_address(larkfield: Organization, a
     assert is_suppressed(larkfield, AddressKey(address))
     assert reader().post(f"/u/{token}/", ONE_CLICK, content_type=FORM).status_code == 200
     assert reader().get(f"/why/{token}/").status_code == 200
+
+
+@pytest.mark.django_db
+def test_09_data_erasure_of_somebody_who_signed_up(
+    larkfield: Organization, alice: Persona, client: Client, settings: SettingsWrapper
+) -> None:
+    """The steps of the consent keep the address beside the ledger, for their years; nothing else does."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    found = ContactList.objects.create(organization=larkfield, name="Tips")
+    form = SignupForm.objects.create(organization=larkfield, contact_list=found, title="Tips", wording="x")
+    signups.ask(form, signups.Asked("ada@reader.example", "192.0.2.0/24", first_name="Ada"))
+    signups.confirm(Signup.objects.get(), network="192.0.2.0/24")
+    contact = Contact.objects.get()
+    assert "compliance_signup.address" in plain_places("ada@reader.example")
+    assert alice.client.post(reverse("contact_erase", args=[contact.uid])).status_code == 302
+    assert plain_places("ada@reader.example") == ["compliance_consenteventperson.address"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_09_data_erasure_no_log_of_ours_names_an_address(
+    settings: SettingsWrapper, tmp_path: Path, larkfield: Organization, alice: Persona, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Planned, sent, refused, stopped, uploaded, looked up, erased, with every log at its most talkative."""
+    caplog.set_level(logging.DEBUG)
+    with two_relays(settings, tmp_path) as relays:
+        planned(larkfield, 4)
+        first, second = Delivery.objects.order_by("pk")[:2]
+        for relay in relays:
+            relay.on(Phase.RCPT, reply("550 5.1.1 no such user"), when=lambda one: one.recipient == second.address)
+        run_both()
+    reader().post(path_of(first), ONE_CLICK, content_type=FORM)
+    finished(larkfield, alice.user, csv_of([(first.address, "2026-10-01", "GB"), ("not an address", "x", "GB")]))
+    alice.client.post(reverse("do_not_mail"), {"address": first.address, "action": "find"})
+    erasure.erase(Contact.objects.get(pk=first.contact_id), actor=alice.user)
+    said = [row for row in caplog.records if not row.name.startswith("django.db")]  # (SQL, with DEBUG only)
+    assert said
+    host = f"@{first.domain}"
+    assert [row.getMessage() for row in said if host in row.getMessage()] == []
 
 
 @pytest.mark.django_db(transaction=True)

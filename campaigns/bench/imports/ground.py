@@ -40,6 +40,7 @@ ANSWERS: Final = {
         ("bought", "rented", "swapped", "third_party", "harvested", "guessed", "employer", "directory"), "no"
     ),
     "statements": ["agreed", "not_bought", "proof"],
+    "background": {"minors": "no"},
     "signer_name": "Dana Whitlock",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 
 import pytest
@@ -17,20 +18,26 @@ from campaigns.models import CampaignState, Delivery, InboundMail, RelayProbe, R
 from campaigns.returning import Holder, holder_of, stop
 from campaigns.tests.lanes import frozen
 from campaigns.tests.world import make_world
-from compliance import policy
+from compliance import evidence, policy
+from compliance.imports import abandoned
 from compliance.models import (
     Attestation,
     AttestationPerson,
     Contact,
+    ContactList,
+    EvidenceFile,
     ImportJob,
     ImportRow,
     ListMembership,
     RetentionRun,
+    SavedPage,
+    Signup,
+    SignupForm,
     Suppression,
 )
 from compliance.provenance import marks
 from compliance.suppression import find, suppress, undo_unsubscribe
-from compliance.tests.helpers import csv_of, finished, people
+from compliance.tests.helpers import csv_of, finished, mapped, people
 from sendserver.lib import clock
 from sendserver.lib.addresses import AddressKey, suppression_hash
 from sendserver.lib.tokens import Purpose, seal
@@ -117,6 +124,67 @@ def test_marks_are_forgotten(larkfield, alice, settings, tmp_path):
         cursor.execute("SELECT count(*) FROM compliance_listmark")
         assert cursor.fetchone() == (3,)
     assert ended() == ({"marks": old} if old else {})
+
+
+def test_evidence_goes_with_its_statement(larkfield, alice, settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+    job, other = (finished(larkfield, alice.user, csv_of(people(2, start=start))) for start in (0, 5))
+    row = evidence.add(job, [b"log of the form"], name="log.txt", actor=alice.user)
+    shared = evidence.add(other, [b"log of the form"], name="log.txt", actor=alice.user)
+    digest = hashlib.sha256(b"<p>page</p>").digest()
+    evidence.keep(digest, b"<p>page</p>")
+    url = "https://larkfield.example/news"
+    SavedPage.objects.create(organization=larkfield, import_uid=job.uid, url=url, at=clock.now(), sha256=digest)
+    rules = [rule for rule in retention.RULES if rule.code == "evidence"]
+    later = clock.now() + timedelta(days=366 * policy.RET_EVIDENCE_Y)
+
+    def due(*, dry=True):
+        return [one.rows for one in retention.retention.run(rules, dry=dry, now=later)]
+
+    assert [one.rows for one in retention.retention.run(rules, dry=True)] == [0]
+    ListMembership.objects.update(last_contact_at=later - timedelta(days=30))
+    assert due() == [0]
+    ListMembership.objects.filter(import_job=job).update(last_contact_at=None)
+    assert due() == due(dry=False) == [1]
+    assert list(EvidenceFile.objects.all()) == [shared]
+    assert not SavedPage.objects.exists()
+    assert not evidence.path_of(digest).exists()
+    assert evidence.read(shared) == b"log of the form"  # the other upload's row still names these bytes
+    ListMembership.objects.update(last_contact_at=None)
+    assert due(dry=False) == [1]
+    assert not evidence.path_of(bytes(row.sha256)).exists()
+    assert ledger_walk.walk().is_sound
+
+
+def test_evidence_of_drafts_goes(larkfield, alice, settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+    job = mapped(larkfield, alice.user, csv_of(people(2)))
+    row = evidence.add(job, [b"log of the form"], name="log.txt", actor=alice.user)
+    abandoned.cancel(job, actor=alice.user)
+    assert ended() == {}
+    ImportJob.objects.filter(pk=job.pk).update(created_at=ago(policy.RET_RAW_D + 1))
+    both_ways("draft_evidence", 1)
+    assert not EvidenceFile.objects.exists()
+    assert not evidence.path_of(bytes(row.sha256)).exists()
+
+
+def test_confirmed_sign_ups_of_people_who_left_go(larkfield, db):
+    found = ContactList.objects.create(organization=larkfield, name="Tips")
+    form = SignupForm.objects.create(organization=larkfield, contact_list=found, title="Tips", wording="x")
+    at = ago(366 * policy.RET_EVIDENCE_Y)
+    fields = {"form": form, "organization": larkfield, "wording": "x", "asked_from": "192.0.2.0/24", "worked": True}
+    _gone, here = (
+        Signup.objects.create(
+            address=f"{name}@reader.example", address_hash=name.encode(), asked_at=at, confirmed_at=at, **fields
+        )
+        for name in ("gone", "here")
+    )
+    contact = Contact.objects.create(
+        organization=larkfield, address="h@x.example", address_key="h@x.example", address_hash=b"h", domain="x.example"
+    )
+    ListMembership.objects.create(contact_list=found, contact=contact, signup=here)
+    both_ways("signups", 1)
+    assert list(Signup.objects.all()) == [here]
 
 
 def test_signers_go_and_the_ledger_still_holds(larkfield, alice, settings, tmp_path):

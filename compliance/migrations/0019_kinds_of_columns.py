@@ -27,6 +27,6 @@ def enter(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("compliance", "0016_tags_and_segments")]
+    dependencies = [("compliance", "0018_tags_and_segments")]
 
     operations = [migrations.RunPython(enter, migrations.RunPython.noop)]

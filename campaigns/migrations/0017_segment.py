@@ -16,8 +16,8 @@ ON CONFLICT DO NOTHING
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("campaigns", "0015_link_requests"),
-        ("compliance", "0017_kinds_of_columns"),
+        ("campaigns", "0016_canary_steps"),
+        ("compliance", "0019_kinds_of_columns"),
     ]
 
     operations = [

@@ -24,7 +24,7 @@ ALTER TABLE compliance_contactbounce DROP CONSTRAINT bounce_of_contact
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0005_ledger"),
-        ("compliance", "0015_list_exits"),
+        ("compliance", "0017_counting_is_asked"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
