@@ -89,7 +89,9 @@ def ensure(
 
     An upload's words were counted against the limit before it was signed, so it makes them unlimited.
     """
-    wanted = {key_of(name): name for name in names}
+    wanted: dict[str, str] = {}
+    for name in names:
+        wanted.setdefault(key_of(name), name)
     known = dict(Tag.objects.for_org(organization).filter(key__in=wanted).values_list("key", "pk"))
     missing = [
         Tag(organization=organization, name=name, key=key, upload_id=upload_id)

@@ -61,7 +61,8 @@ def write(cursor: Any, job: ImportJob, by_row: dict[str, tuple[str, ...]]) -> No
     plan = plan_of(job)
     if not plan.tags and plan.index("tags") is None:
         return
-    names = {*plan.tags, *(name for row in by_row.values() for name in row)}
+    # In the order of the file: the first spelling of a new tag counts, whoever reads it.
+    names = list(dict.fromkeys([*plan.tags, *(name for row in by_row.values() for name in row)]))
     values = {"organization": job.organization_id, "job": job.pk}
     known = tags.ensure(job.organization, names, upload_id=job.pk, limited=False)
     if plan.index("tags") is not None:
