@@ -5,7 +5,7 @@ name is a test below. "Weaker" says what the row asks for and the product has no
 
 | Row | Tests |
 | --- | --- |
-| Stored XSS in a preview | scripts::test_a_preview_runs_nothing_and_fetches_nothing, scripts::test_markdown_and_merged_values_stay_text. Weaker: no proxy, so a preview shows a customer's own https pictures |
+| Stored XSS in a preview | scripts::test_a_preview_runs_nothing_and_fetches_nothing, scripts::test_markdown_and_merged_values_stay_text, campaigns/tests/test_sealed.py::test_nothing_is_left_that_asks, campaigns/tests/test_sealed.py::test_the_preview_loads_nothing_unless_asked, campaigns/tests/test_held.py::test_no_picture_tells_a_customer_that_staff_read_the_message. No proxy: pictures from the web after a press of the sender's own people only |
 | Stored XSS in the staff area | scripts::test_what_strangers_and_customers_write_is_text_in_the_staff_area, scripts::test_staff_read_a_reported_message_behind_the_same_wall, scripts::test_the_page_of_a_report_shows_text |
 | Open redirect by clicks | test_a_counted_link_leads_nowhere_but_where_it_was_written, test_a_link_of_a_stopped_sender_leads_to_a_page_of_ours, test_signing_in_leads_to_this_site_only |
 | Token forgery | test_no_altered_and_no_foreign_token_opens, test_every_page_with_a_token_is_tried_below, test_a_token_is_compared_in_constant_time_and_no_address_stands_in_a_link, sendserver/lib/tests/test_tokens.py::test_every_altered_character_fails. Weaker: time is not measured |
