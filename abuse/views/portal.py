@@ -18,7 +18,7 @@ from abuse.models import Case, Decision
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
 
 
-@portal_view(Right.VIEW)
+@portal_view(Right.VIEW, before_terms=True)
 @require_GET
 def standing(request: PortalRequest) -> HttpResponse:
     """Show standing, limits, figures, decisions and what can be done."""
@@ -31,7 +31,7 @@ def _standing(request: PortalRequest, form: AppealForm, status: int = 200) -> Ht
     return render(request, "abuse/standing.html", {**context, "form": form, "may_act": may_act}, status=status)
 
 
-@portal_view(Right.SEND)
+@portal_view(Right.SEND, before_terms=True)
 @require_POST
 def appeal(request: PortalRequest, uid: UUID) -> HttpResponse:
     """Take an appeal in."""

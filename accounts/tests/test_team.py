@@ -180,7 +180,7 @@ def test_a_removed_member_is_out_at_once(alice: Persona, eve: Persona) -> None:
 
 def test_founding_another_organization(alice: Persona) -> None:
     """One works in it from now on."""
-    alice.client.post("/portal/new/", {"name": "Fernside Choir"})
+    alice.client.post("/portal/new/", {"name": "Fernside Choir", "agree": "on"})
     assert "Fernside Choir" in alice.client.get("/portal/team/").content.decode()
 
 

@@ -26,7 +26,7 @@ SUBJECT_PAGES = {"campaign": "campaign_progress", "import": "import_detail", "li
 AFTER_ENROLMENT = "after_enrolment"  # session: where to go once a second factor is set up
 
 
-@portal_view(Right.VIEW)
+@portal_view(Right.VIEW, before_terms=True)
 @require_http_methods(["GET", "POST"])
 def settings(request: PortalRequest) -> HttpResponse:
     """Show and take a person's settings; owners change the organization's name and zone here too."""
@@ -67,7 +67,7 @@ def _save(request: PortalRequest, data: dict[str, Any], *, owner: bool) -> None:
             audit.record("organization.renamed", actor=request.user, organization=request.org, subject=subject)
 
 
-@portal_view(Right.VIEW)
+@portal_view(Right.VIEW, before_terms=True)
 @require_POST
 def own_data(request: PortalRequest) -> HttpResponseBase:
     """Stream what we keep about the person and, for an owner, the organization, as a ZIP of JSON files."""

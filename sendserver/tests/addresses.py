@@ -84,6 +84,7 @@ ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
     "signup": lambda world: {"uid": waiting_signup(world).form.uid},
     "signup_confirm": lambda world: {"token": tokens.seal(tokens.Purpose.SIGNUP, waiting_signup(world).pk)},
     "contact_detail": _uid("contact"),
+    "paper_version": lambda _: {"slug": "terms", "version": "1"},
     "import_evidence": lambda world: {"uid": world.mapped.uid, "pk": 1},
     "contact_remove": _uid("contact"),
     "contact_erase": _uid("contact"),
