@@ -13,7 +13,7 @@ from typing import Any, Final
 from allauth.account.models import EmailAddress
 from django.db import transaction
 
-from accounts import allowance, audit, denylist, letters, policy, standing
+from accounts import allowance, audit, denylist, letters, policy, renaming, standing
 from accounts.domains import is_ready_to_send
 from accounts.errors import ReasonMissingError, VerificationRefusedError
 from accounts.models import (
@@ -42,7 +42,9 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     VerificationState.REFUSED: frozenset(),
 }
 # What makes a sender who it is; a change is read by staff again (rules ID-LEGAL-ENTITY).
-IDENTITY: Final = frozenset({"legal_name", "trade_name", "legal_form", "register_name", "register_number", "country"})
+IDENTITY: Final = frozenset(
+    {"name", "legal_name", "trade_name", "legal_form", "register_name", "register_number", "country"}
+)
 OPEN: Final = (VerificationState.COLLECTING, VerificationState.SUBMITTED, VerificationState.QUESTIONS)
 
 
@@ -204,6 +206,9 @@ def decide(review: Verification, ruling: Ruling, *, actor: User) -> Verification
         _move(review, STATE_OF[ruling.answer], actor, ruling.reason, **fields)
         if ruling.answer is Answer.APPROVE:
             _lift(review, granted, actor)
+        if ruling.answer is not Answer.ASK:
+            accepted = ruling.answer is Answer.APPROVE
+            renaming.settle(review.organization, accepted=accepted, actor=actor, reason=ruling.reason)
         transaction.on_commit(lambda: letters.send(review, letter))
     return review
 
