@@ -38,5 +38,6 @@ app.conf.beat_schedule = {
     "resume-imports": {"task": "compliance.resume_imports", "schedule": 30.0},
     "remember-lists": {"task": "compliance.remember_lists", "schedule": 60.0},
     "judge-reputation": {"task": "abuse.judge_reputation", "schedule": 60.0},
+    "count-months": {"task": "abuse.count_months", "schedule": crontab(minute="22")},
     "remind-staff": {"task": "abuse.remind", "schedule": 900.0},
 }

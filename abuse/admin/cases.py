@@ -13,13 +13,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from abuse import cases, evidence, moderation, notices
+from abuse import cases, evidence, handing, moderation, notices
 from abuse.admin.base import DeskAdmin, actor_of, key_in
 from abuse.admin.filters import HolderFilter, OpenFilter, PromiseFilter
 from abuse.admin.forms import DecideForm, ReasonForm
 from abuse.errors import AbuseError
 from abuse.models import Case, CaseState, Decision, DecisionKind
-from accounts.models import Organization
+from accounts.models import Organization, User
 from campaigns import sealed
 from campaigns.models import Campaign
 from sendserver.lib import clock
@@ -115,6 +115,7 @@ class CaseAdmin(DeskAdmin):
         own = [
             path("<int:pk>/claim/", self.act(self.claim_view), name="abuse_case_claim"),
             path("<int:pk>/release/", self.act(self.release_view), name="abuse_case_release"),
+            path("<int:pk>/hand/", self.act(self.hand_view), name="abuse_case_hand"),
             path("<int:pk>/note/", self.act(self.note_view), name="abuse_case_note"),
             path("<int:pk>/decide/", self.act(self.decide_view), name="abuse_case_decide"),
             path("<int:pk>/letters/", self.act(self.letters_view), name="abuse_case_letters"),
@@ -161,6 +162,7 @@ class CaseAdmin(DeskAdmin):
             "suggested": DecisionKind(found.suggestion.kind).label if found.suggestion else "",
             "holder": holder,
             "is_mine": bool(holder and holder.pk == actor.pk),
+            "colleagues": handing.colleagues(case, actor) if holder and holder.pk == actor.pk else [],
             "is_locked": bool(holder and holder.pk != actor.pk),
             "may_decide": moderation.may_moderate(actor),
             "waiting": waiting,
@@ -179,6 +181,13 @@ class CaseAdmin(DeskAdmin):
     def release_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Give the case back."""
         return self._do(request, pk, lambda case: cases.release(case, actor_of(request)))
+
+    def hand_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Hand the case to a named colleague."""
+        chosen, note = request.POST.get("colleague", ""), typed(request.POST.get("note", ""))[:2000]
+        known = chosen.isascii() and chosen.isdigit() and len(chosen) < 19
+        colleague = User.objects.filter(pk=int(chosen)).first() if known else None
+        return self._do(request, pk, lambda case: handing.hand_to(case, actor_of(request), colleague, note))
 
     def note_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Keep a note."""

@@ -119,6 +119,8 @@ abuse_thanks                         302 302 302 302 302 302 302  405 405 405 40
 abuse_find                           200 200 200 200 200 200 200  422 422 422 422 422 422 422
 abuse_status                         404 404 404 404 404 404 404  404 404 404 404 404 404 404
 standing                             302 200 200 200 200 302 302  302 405 405 405 405 302 302
+transparency                         200 200 200 200 200 200 200  405 405 405 405 405 405 405
+appeal_file                          302 404 403 403 404 302 302  302 405 403 403 405 302 302
 standing_appeal                      302 405 403 403 405 302 302  302 422 403 403 404 302 302
 abuse_case                           302 200 200 200 404 302 302  302 422 403 403 404 302 302
 unsubscribe                          200 200 200 200 200 200 200  200 200 200 200 200 200 200
@@ -179,9 +181,11 @@ compliance_importjob_evidence         404 404  405 405
 campaigns_campaign_answer             405 405  422 422
 campaigns_campaign_message            404 404  405 405
 abuse_appeal_decide                   405 405  404 404
+abuse_appeal_file                       404 404  405 405
 abuse_case_claim                      405 405  302 302
 abuse_case_release                    405 405  302 302
 abuse_case_note                       405 405  302 302
+abuse_case_hand                         405 405  302 302
 abuse_case_decide                     405 405  422 422
 abuse_case_letters                    405 405  200 200
 abuse_case_second                     405 405  302 302
