@@ -134,7 +134,9 @@ def _domains(row: Verification) -> list[Line]:
     if not domains:
         return [Line("Domain", "", "No domain", "warn")]
     return [
-        Line(
+        Line("Domain", domain.name, f"Resembles {domain.resembles}", "warn")
+        if domain.waits_for_staff
+        else Line(
             "Domain",
             domain.name,
             "All records found by both resolvers" if domain.pk in ready else "Records are missing",
