@@ -26,7 +26,7 @@ name is a test below. "Weaker" says what the row asks for and the product has no
 | MIME bombs | mail::test_a_bomb_is_read_in_bounds_kept_and_changes_nothing, campaigns/tests/test_reading.py::test_nesting_and_size_are_bounded, campaigns/tests/test_reading.py::test_the_reader_survives_anything, campaigns/tests/test_inbound.py::test_a_mail_beyond_the_limit_is_refused. Weaker: no child process with its own limit |
 | Forged bounces and reports | mail::test_a_bounce_is_believed_for_a_month, campaigns/tests/test_inbound.py::test_the_door_takes_only_addresses_we_made, campaigns/tests/test_inbound.py::test_a_bounce_from_a_real_sender_is_kept_and_believed_by_nobody, campaigns/tests/test_inbound.py::test_feedback_without_a_token_of_ours_changes_nothing |
 | Auto-reply loops | mail::test_no_mail_is_answered, abuse/tests/test_public_pages.py::test_acknowledged_only_where_the_message_went |
-| Secrets at rest | mail::test_a_dump_of_the_database_holds_no_secret, mail::test_a_new_key_seals_and_the_old_one_still_opens, mail::test_no_page_shows_a_key, accounts/tests/test_domains.py::test_no_private_key_in_the_repository. Weaker: no command seals old rows anew |
+| Secrets at rest | mail::test_a_dump_of_the_database_holds_no_secret, mail::test_a_new_key_seals_and_the_old_one_still_opens, mail::test_no_page_shows_a_key, sendserver/pages/tests/test_resealing.py::test_everything_opens_with_the_new_key_alone, accounts/tests/test_domains.py::test_no_private_key_in_the_repository |
 """  # noqa: E501 (a row of a table is one line)
 
 from __future__ import annotations
