@@ -120,7 +120,7 @@ def test_a_visitor_reads_rows_and_counts_nothing(larkfield: Organization, django
         page = Client().get(PAGE).content.decode()
     assert "abuse_monthfigures" in asked.captured_queries[0]["sql"]
     assert "LIMIT" in asked.captured_queries[0]["sql"]
-    assert f'<td class="num">{3}</td>' in page
+    assert f'<td class="r">{3}</td>' in page
     assert larkfield.name not in page
 
 
