@@ -87,7 +87,7 @@ def _writer(rows: Any, pk: int, name: str, before: Any) -> Callable[[str], bool]
 def _reports(*, dry: bool) -> Count:
     count, rows = Count("Pasted sources of reports"), Complaint.objects
     for pk, raw in rows.exclude(raw=None).order_by("pk").values_list("pk", "raw").iterator():
-        sealed = bytes(raw)
+        sealed = bytes(raw or b"")
         if sealed:
             _anew(count, str(pk), sealed.decode(), _writer(rows, pk, "raw", sealed), dry=dry)
     return count
