@@ -5,20 +5,21 @@ One appeal for each decision, open APPEAL_OPEN_MONTHS, free, and never decided b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import IntegrityError, transaction
+from django.http import HttpResponse
 
 from abuse import cases, measures, moderation, notices
 from abuse.errors import AppealRefusedError
-from abuse.models import Appeal, Case, CaseState, Decision, DecisionKind
+from abuse.models import Appeal, AppealFile, Case, CaseState, Decision, DecisionKind
 from accounts import audit
 from accounts.models import Organization, Standing, StandingChange, User
 from accounts.notices import send_notice
 from accounts.people import members_to_notify
-from compliance import policy
+from compliance import policy, sealed_files
 from sendserver.lib import clock
 from sendserver.lib.states import TransitionRefusedError, require
 
@@ -28,6 +29,8 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     S.UPHELD: frozenset(),
     S.REVERSED: frozenset(),
 }
+ROOM: Final = "appeals"
+Handed = tuple[str, bytes]  # name and bytes of a file, looked at by the form
 STOPPED: Final = (Standing.SUSPENDED, Standing.BLOCKED)
 
 
@@ -46,8 +49,8 @@ def promised_until(organization: Organization) -> datetime:
     return now + timedelta(days=policy.APPEAL_DECIDE_D)
 
 
-def make(decision: Decision, *, user: User, ground: str, text: str) -> Appeal:
-    """Keep an appeal and return it; raises AppealRefusedError when it is late, doubled or empty."""
+def make(decision: Decision, *, user: User, ground: str, text: str, files: Sequence[Handed] = ()) -> Appeal:
+    """Keep an appeal with its files and return it; raises AppealRefusedError when it is late, doubled or empty."""
     if not text.strip():
         raise AppealRefusedError("Say what we got wrong, or what we did not know.")
     if not can_appeal(decision):
@@ -63,11 +66,27 @@ def make(decision: Decision, *, user: User, ground: str, text: str) -> Appeal:
                 made_at=clock.now(),
                 promised_until=promised_until(decision.organization),
             )
+            _keep_files(appeal, files)
             _tell(appeal, "We have your appeal", _received_words(appeal), only=user)
             _audit("appeal.made", appeal, user, "")
             return appeal
     except IntegrityError as error:
         raise AppealRefusedError("You have appealed this decision already.") from error
+
+
+def _keep_files(appeal: Appeal, files: Sequence[Handed]) -> None:
+    if len(files) > policy.EVIDENCE_FILES:
+        raise AppealRefusedError(f"Up to {policy.EVIDENCE_FILES} files can be added.")
+    for name, data in files:
+        fields = {"name": sealed_files.name_of(name), "kind": sealed_files.kind_of(data), "size": len(data)}
+        digest = sealed_files.keep(ROOM, data)
+        AppealFile.objects.get_or_create(appeal=appeal, sha256=digest, defaults=fields)
+
+
+def download(row: AppealFile) -> HttpResponse:
+    """Return a file of an appeal as a download that no browser opens by itself."""
+    data = sealed_files.read(ROOM, bytes(row.sha256))
+    return sealed_files.as_download(data, f"appeal-{row.pk}.{row.kind}")
 
 
 def may_decide(appeal: Appeal, user: User) -> bool:
@@ -161,8 +180,13 @@ def _received_words(appeal: Appeal) -> str:
     return (
         f"We have your appeal against {appeal.decision.reference}. Someone who did not decide reads it, at the latest "
         f"on {appeal.promised_until:%d %B %Y}. The decision stays until then; appealing never makes it worse.\n\n"
-        f"What you wrote:\n\n{appeal.text}"
+        f"What you wrote:\n\n{appeal.text}{_files_words(appeal)}"
     )
+
+
+def _files_words(appeal: Appeal) -> str:
+    names = list(appeal.files.order_by("pk").values_list("name", flat=True))
+    return f"\n\nFiles with it: {', '.join(names)}" if names else ""
 
 
 def _decided_words(appeal: Appeal) -> str:

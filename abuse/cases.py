@@ -32,6 +32,9 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     S.DECIDED: frozenset({S.CONFIRM}),  # lifting a block asks for a second person too
 }
 URGENT_KINDS: Final = frozenset({Complaint.Kind.PHISHING, Complaint.Kind.ILLEGAL, Complaint.Kind.CANNOT_STOP})
+BY_STRANGERS: Final = (K.COMPLAINT, K.STOPPED, K.REPORTER)  # lines that any report or reporter adds
+ENTRIES_SHOWN: Final = 200
+ENTRIES_OF_REPORTS: Final = 20
 PROVEN: Final = (Complaint.Grade.A, Complaint.Grade.B)
 
 
@@ -126,6 +129,16 @@ def add_entry(  # noqa: PLR0913
         visible_to_reporter=visible_to_reporter,
         at=clock.now(),
     )
+
+
+def newest_entries(case: Case, **filters: Any) -> list[CaseEntry]:
+    """Return the timeline, newest first; of lines that strangers make only the newest ENTRIES_OF_REPORTS.
+
+    Ten thousand reports must not push a question, an answer or a decision off the page.
+    """
+    rows = case.entries.filter(**filters).select_related("actor").order_by("-pk")
+    own, theirs = rows.exclude(kind__in=BY_STRANGERS)[:ENTRIES_SHOWN], rows.filter(kind__in=BY_STRANGERS)
+    return sorted([*own, *theirs[:ENTRIES_OF_REPORTS]], key=lambda entry: -entry.pk)
 
 
 # ---------- who holds a case

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from abuse import appeals, figures, notices, strikes
-from abuse.models import Appeal, Case, CaseEntry, CaseState, Decision, DecisionKind
+from django.db.models import Count
+
+from abuse import appeals, cases, figures, notices, strikes
+from abuse.models import Appeal, Case, CaseEntry, CaseState, Complaint, Decision, DecisionKind
 from abuse.reputation import Counts, Level, judge
 from accounts import allowance
 from accounts.models import Organization, Standing, StandingChange
@@ -41,6 +43,7 @@ STEP_ICONS: Final = {
 }
 
 
+SHARED_SHOWN: Final = 20  # addresses of reporters who agreed to be named
 ENTRY_ICONS: Final = {
     CaseEntry.Kind.COMPLAINT: "flag",
     CaseEntry.Kind.QUESTION: "mail",
@@ -225,18 +228,17 @@ def case_page(case: Case) -> dict[str, Any]:
     """Return the context of a complaint's page; days and counts only, so that one report cannot be linked."""
     campaign = Campaign.objects.for_org(case.organization).filter(pk=case.campaign_id or 0).first()
     complaints = case.complaints.filter(withdrawn_at=None)
-    kinds: dict[str, int] = {}
-    for complaint in complaints:
-        kinds[complaint.get_kind_display()] = kinds.get(complaint.get_kind_display(), 0) + 1
-    entries = case.entries.filter(visible_to_customer=True).order_by("-pk")
+    counted = complaints.order_by().values_list("kind").annotate(number=Count("pk"))
+    kinds = {str(Complaint.Kind(kind).label): number for kind, number in counted}
+    shared = complaints.filter(share_identity=True).exclude(reporter_email="").order_by("-pk")
     return {
         "case": case,
         "campaign": campaign,
         "kinds": sorted(kinds.items(), key=lambda pair: -pair[1]),
         "count": sum(kinds.values()),
-        "shared": [row.reporter_email for row in complaints if row.share_identity and row.reporter_email],
+        "shared": list(shared.values_list("reporter_email", flat=True)[:SHARED_SHOWN]),
         "question": case.entries.filter(kind=CaseEntry.Kind.QUESTION).order_by("-pk").first(),
-        "entries": [_customer_line(entry) for entry in entries],
+        "entries": [_customer_line(entry) for entry in cases.newest_entries(case, visible_to_customer=True)],
         "decision": case.decisions.order_by("-pk").first(),
         "is_open": case.state not in (CaseState.DECIDED, CaseState.CONFIRM),
         "policy": policy,

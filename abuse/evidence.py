@@ -56,6 +56,7 @@ class Evidence:
     against: list[str] = field(default_factory=list)
     reports: list[dict[str, Any]] = field(default_factory=list)
     report_count: int = 0
+    proven_count: int = 0
     timeline: list[dict[str, Any]] = field(default_factory=list)
     weeks: Any = ""
     facts: list[tuple[str, str]] = field(default_factory=list)
@@ -69,16 +70,18 @@ class Evidence:
 def gather(case: Case) -> Evidence:
     """Return the evidence of a case."""
     organization = case.organization
-    complaints = list(case.complaints.order_by("-pk")[:SHOWN])
+    # The strongest first: whoever floods a case must not hide what is proven.
+    complaints = list(case.complaints.order_by("grade", "-pk")[:SHOWN])
     deliveries = _deliveries(complaints)
     counts = figures.of_organization(organization)
     judgement = judge(counts)
     found = Evidence(case=case, campaign=_campaign(case))
     found.report_count = case.complaints.count()
+    found.proven_count = case.complaints.filter(grade__in=cases.PROVEN).count()
     found.title = _title(complaints, organization)
     found.reports = [_report(complaint, deliveries) for complaint in complaints]
     found.consents = [_consent(delivery) for delivery in list(deliveries.values())[:SHOWN]]
-    found.short = _short(case, complaints, found, deliveries)
+    found.short = _short(case, found)
     found.speaks_for, found.against = _both_sides(case, complaints, deliveries, found, counts)
     found.timeline = _timeline(case, deliveries)
     found.weeks = _weeks(organization)
@@ -86,8 +89,7 @@ def gather(case: Case) -> Evidence:
     found.signals = _signals(counts, judgement)
     found.brakes = list(Brake.objects.filter(organization=organization, lifted_at=None).order_by("-pk"))
     answered = case.entries.filter(kind=CaseEntry.Kind.ANSWER).exists() or case.state == CaseState.ANSWERED
-    proven = sum(complaint.grade in cases.PROVEN for complaint in complaints)
-    found.suggestion = strikes.suggest(organization, judgement, proven=proven, answered=answered)
+    found.suggestion = strikes.suggest(organization, judgement, proven=found.proven_count, answered=answered)
     return found
 
 
@@ -140,13 +142,12 @@ def _sent_at(delivery: Delivery) -> Any:
     return outcome.at if outcome else delivery.campaign.started_at
 
 
-def _short(case: Case, complaints: list[Complaint], found: Evidence, deliveries: dict[int, Delivery]) -> list[str]:
-    proven = sum(complaint.grade in cases.PROVEN for complaint in complaints)
+def _short(case: Case, found: Evidence) -> list[str]:
     lines = []
-    if complaints:
+    if found.report_count:
         about = f" about “{found.campaign.subject}”" if found.campaign else ""
         said = words.count(found.report_count, "reports")
-        lines.append(f"{said}{about}. Proven by a signature of ours: {proven} of {len(complaints)}.")
+        lines.append(f"{said}{about}. Proven by a signature of ours: {found.proven_count} of {found.report_count}.")
     else:
         lines.append("No report: staff or the figures opened this case.")
     left = [row for row in found.consents if row["left_at"]]
@@ -211,7 +212,7 @@ def _weigh_answers(case: Case, good: list[str], bad: list[str]) -> None:
 
 
 def _timeline(case: Case, deliveries: dict[int, Delivery]) -> list[dict[str, Any]]:
-    lines = [_entry_line(entry) for entry in case.entries.select_related("actor").order_by("-pk")[:100]]
+    lines = [_entry_line(entry) for entry in cases.newest_entries(case)]
     shown = list(deliveries)[:SHOWN]
     for outcome in Outcome.objects.filter(delivery_id__in=shown).order_by("-pk")[:SHOWN]:
         server = f"{outcome.relay}, {outcome.code or ''} {outcome.reply}".strip(", ")

@@ -8,6 +8,8 @@ from django import forms
 
 from abuse import matching, references
 from abuse.models import Appeal, Complaint
+from compliance import policy, sealed_files
+from compliance.errors import FileRefusedError
 
 K = Complaint.Kind
 KINDS: Final = (
@@ -135,8 +137,36 @@ class AnswerForm(forms.Form):
     )
 
 
+class FilesField(forms.FileField):
+    """Several files of one field; each is looked at by its first bytes."""
+
+    def clean(self, data: Any, initial: Any = None) -> list[tuple[str, bytes]]:
+        """Return name and bytes of each file, or raise in words."""
+        uploads = [one for one in (data if isinstance(data, list | tuple) else [data]) if one]
+        if len(uploads) > policy.EVIDENCE_FILES:
+            raise forms.ValidationError(f"Up to {policy.EVIDENCE_FILES} files can be added.")
+        try:
+            return [(one.name or "", sealed_files.take(one.chunks())) for one in uploads]
+        except FileRefusedError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+class FilesInput(forms.FileInput):
+    """A file input that takes several."""
+
+    allow_multiple_selected = True
+
+
 class AppealForm(forms.ModelForm):
     """The customer's appeal."""
+
+    attached = FilesField(
+        label="Files",
+        required=False,
+        widget=FilesInput,
+        help_text=f"Screenshots, scans or logs: up to {policy.EVIDENCE_FILES}, PNG, JPEG, PDF or text, at most "
+        f"{policy.EVIDENCE_MB} MB each. Staff read them, nobody else.",
+    )
 
     class Meta:
         model = Appeal

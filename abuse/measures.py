@@ -27,6 +27,7 @@ def apply(kind: str, case: Case, actor: User, decision: Decision, *, waits: bool
         _lift(_of_organization(case), actor, f"Warned by {decision.reference}")
     elif kind == DecisionKind.RESTORE and not waits:
         lift_all(case.organization, actor, f"Restored by {decision.reference}")
+        denylist.lift(case.organization)
     elif kind == DecisionKind.NO_ACTION:
         rows = Brake.objects.filter(campaign_id=case.campaign_id) if case.campaign_id else _of_organization(case)
         _lift(rows, actor, f"No action, {decision.reference}")
@@ -60,15 +61,19 @@ def lift_all(organization: Organization, actor: User, reason: str) -> None:
 
 
 def _keep_out(organization: Organization, decision: Decision) -> None:
-    """Remember owners, domains and register number of a blocked customer, as keyed hashes."""
+    """Remember owners, proven domains and register number of a blocked customer, as keyed hashes.
+
+    A domain that was only claimed is left out: else a customer to be blocked could take anybody's domain along.
+    """
     reason = f"Blocked by {decision.reference}"
-    for owner in owners(organization):
-        denylist.deny(DenyEntry.Kind.ADDRESS, owner.email, reason=reason)
-    for domain in organization.domains.values_list("name", flat=True).distinct():
-        denylist.deny(DenyEntry.Kind.DOMAIN, domain, reason=reason)
+    kept = [(DenyEntry.Kind.ADDRESS, owner.email) for owner in owners(organization)]
+    proven = organization.domains.filter(verified_at__isnull=False)
+    kept += [(DenyEntry.Kind.DOMAIN, name) for name in proven.values_list("name", flat=True).distinct()]
     profile = BusinessProfile.objects.filter(organization=organization).first()
     if profile and profile.register_number:
-        denylist.deny(DenyEntry.Kind.REGISTER, profile.register_number, reason=reason)
+        kept.append((DenyEntry.Kind.REGISTER, profile.register_number))
+    for kind, value in kept:
+        denylist.deny(kind, value, reason=reason, organization=organization)
 
 
 def free_campaign(decision: Decision, actor: User) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from abuse import judging, reminders
+from abuse import judging, reminders, transparency
 
 
 @shared_task(name="abuse.judge_reputation")
@@ -17,3 +17,9 @@ def judge_reputation() -> None:
 def remind() -> None:
     """Look after promises."""
     reminders.run()
+
+
+@shared_task(name="abuse.count_months")
+def count_months() -> int:
+    """Count the public figures of this month and the last one."""
+    return transparency.count_recent()

@@ -20,6 +20,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
+from accounts import documents
 from accounts.models import Membership, Organization, Role, User
 from sendserver.lib import clock
 
@@ -64,11 +65,14 @@ def has_right(membership: Membership | None, right: Right) -> bool:
     return bool(membership) and right in RIGHTS.get(membership.role, frozenset())  # type: ignore[union-attr]
 
 
-def portal_view(right: Right) -> Callable[[PortalView[Params]], Callable[..., HttpResponseBase]]:
+def portal_view(
+    right: Right, *, before_terms: bool = False
+) -> Callable[[PortalView[Params]], Callable[..., HttpResponseBase]]:
     """Open a portal page to members with `right`.
 
-    A visitor is sent to sign in, a person without an organization to make one, a member without the right gets 403.
-    The view finds `request.org` and `request.membership` set.
+    A visitor is sent to sign in, a person without an organization to make one, a member without the right gets 403,
+    and who has not accepted the documents in force is asked first. `before_terms` opens the page to them too: what
+    somebody needs who does not agree. The view finds `request.org` and `request.membership` set.
     """
 
     def decorate(view: PortalView[Params]) -> Callable[..., HttpResponseBase]:
@@ -80,6 +84,11 @@ def portal_view(right: Right) -> Callable[[PortalView[Params]], Callable[..., Ht
                 return redirect("org_new")
             if not has_right(request.membership, right):
                 raise PermissionDenied
+            if not before_terms:
+                owner = has_right(request.membership, Right.OWN)
+                asked = documents.door(request, request.user, request.org, owner=owner)
+                if asked is not None:
+                    return asked
             return view(request, *args, **kwargs)
 
         guarded.right = right  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from accounts import notices, people, senders
-from accounts.domains import is_ready_to_send
+from accounts.domains import records_stand
 from accounts.models import FromAddress, Organization, SendingDomain, Verification, VerificationState
 from sendserver.lib import clock, ratelimit
 
@@ -24,7 +24,7 @@ def _review(organization: Organization) -> Iterator[str]:
 
 def _domains(organization: Organization) -> Iterator[str]:
     for domain in SendingDomain.objects.for_org(organization).filter(removed_at=None, checked_at__isnull=False):
-        if not is_ready_to_send(domain):
+        if not records_stand(domain):
             yield f"Records of {domain.name} are missing or different."
 
 

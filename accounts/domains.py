@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
-from accounts import audit, denylist, policy
+from accounts import audit, denylist, lookalikes, policy
 from accounts.domain_checks import CHALLENGE_PREFIX, CHECKS, Finding, Wanted, agree
 from accounts.domain_keys import SigningKey, ensure_keys, platform_key, signing_key
 from accounts.domain_names import refusal
@@ -27,11 +27,13 @@ __all__ = [
     "ZoneRecord",
     "add",
     "check",
+    "clear",
     "due",
     "ensure_keys",
     "is_ready_to_send",
     "platform_key",
     "platform_zone",
+    "records_stand",
     "remove",
     "return_path_host",
     "signing_key",
@@ -41,6 +43,11 @@ Kind = DomainRecord.Kind
 
 
 def is_ready_to_send(domain: SendingDomain) -> bool:
+    """Tell whether its records stand and no resemblance to another name waits for staff."""
+    return not domain.waits_for_staff and records_stand(domain)
+
+
+def records_stand(domain: SendingDomain) -> bool:
     """Tell whether all records were right at a check within the last 24 hours and nothing is wrong since."""
     if domain.removed_at or domain.verified_at is None or domain.last_good_at is None:
         return False
@@ -58,7 +65,13 @@ def add(organization: Organization, name: str, *, actor: User) -> SendingDomain:
     challenge = secrets.token_hex(policy.CHALLENGE_BITS // 8)
     try:
         with transaction.atomic():
-            domain = SendingDomain.objects.create(organization=organization, name=ascii_name, challenge=challenge)
+            domain = SendingDomain.objects.create(
+                organization=organization,
+                name=ascii_name,
+                challenge=challenge,
+                skeleton=lookalikes.skeleton(lookalikes.label_of(ascii_name)),
+                resembles=_resembles(organization, ascii_name),
+            )
             ensure_keys(domain)
             _write_wanted(domain)
             audit.record("domain.added", actor=actor, organization=organization, subject=f"domain:{domain.uid}")
@@ -79,6 +92,28 @@ def _refuse(organization: Organization, name: str) -> None:
     proven = SendingDomain.objects.filter(name=name, removed_at=None, verified_at__isnull=False)
     if proven.exclude(organization=organization).exists():
         raise DomainRefusedError("TAKEN", "Another customer has proven this domain. Write to us if it is yours.")
+
+
+def _resembles(organization: Organization, name: str) -> str:
+    """Return the well-known name or the other customer's proven domain that a name resembles (FROM-LOOKALIKE)."""
+    known = lookalikes.resembled(name)
+    if known:
+        return known
+    alike = SendingDomain.objects.filter(
+        skeleton=lookalikes.skeleton(lookalikes.label_of(name)), removed_at=None, verified_at__isnull=False
+    )
+    others = alike.exclude(organization=organization).order_by("verified_at").values_list("name", flat=True)
+    return others.first() or ""
+
+
+def clear(organization: Organization, *, actor: User) -> int:
+    """Let the organization's resembling domains pass after staff read them; return how many."""
+    waiting = SendingDomain.objects.for_org(organization).filter(removed_at=None, cleared_at=None).exclude(resembles="")
+    for domain in waiting:
+        SendingDomain.objects.filter(pk=domain.pk).update(cleared_at=clock.now())
+        subject, detail = f"domain:{domain.uid}", {"name": domain.name, "resembles": domain.resembles}
+        audit.record("domain.cleared", actor=actor, organization=organization, subject=subject, detail=detail)
+    return len(waiting)
 
 
 def remove(domain: SendingDomain, *, actor: User) -> None:

@@ -36,6 +36,8 @@ WORDS = {
     "verification.approved": "Approved",
     "verification.refused": "Refused",
     "verification.opened": "Opened by staff",
+    "organization.rename_asked": "Wants another name",
+    "organization.renamed": "Renamed",
 }
 
 MARKS = {
@@ -78,7 +80,7 @@ def sheet(row: Verification) -> Sheet:
     """Return the page's content for one review. Nothing that was not looked up is called found."""
     profile = verification.profile_of(row.organization)
     practice = verification.practice_of(row.organization)
-    lines = [*_business(profile), *_domains(row), *_collecting(practice), _deny(row)]
+    lines = [*_name(row), *_business(profile), *_domains(row), *_collecting(practice), _deny(row)]
     names = dict(COLLECTION_SOURCES)
     return Sheet(
         lines=lines,
@@ -90,6 +92,11 @@ def sheet(row: Verification) -> Sheet:
         history=_history(row),
         links=_links(row),
     )
+
+
+def _name(row: Verification) -> list[Line]:
+    wanted = row.organization.wanted_name
+    return [Line("New name", wanted, f"Verified as {row.organization.name}", "warn")] if wanted else []
 
 
 def _business(profile: BusinessProfile | None) -> list[Line]:
@@ -127,7 +134,9 @@ def _domains(row: Verification) -> list[Line]:
     if not domains:
         return [Line("Domain", "", "No domain", "warn")]
     return [
-        Line(
+        Line("Domain", domain.name, f"Resembles {domain.resembles}", "warn")
+        if domain.waits_for_staff
+        else Line(
             "Domain",
             domain.name,
             "All records found by both resolvers" if domain.pk in ready else "Records are missing",
@@ -163,11 +172,24 @@ def _history(row: Verification) -> list[dict[str, Any]]:
         {
             "title": WORDS[entry.action],
             "at": entry.at,
-            "text": " ".join(part for part in (people.get(entry.actor_uid, ""), entry.reason) if part),
+            "text": " ".join(part for part in (people.get(entry.actor_uid, ""), _both(entry), entry.reason) if part),
             "mark": MARKS.get(entry.action, "check"),
         }
         for entry in _without_repeats(entries)
     ]
+
+
+def _both(entry: AuditEntry) -> str:
+    """Return what changed to what, where the row keeps both."""
+    if entry.action == "profile.saved":
+        pairs = [(str(one["from"]), str(one["to"])) for one in entry.detail.get("identity", {}).values()]
+    else:
+        pairs = (
+            [(str(entry.detail["from"]), str(entry.detail["to"]))]
+            if entry.action.startswith("organ") and entry.detail
+            else []
+        )
+    return "; ".join(f"“{before}” to “{after}”" for before, after in pairs)
 
 
 def _without_repeats(entries: list[AuditEntry]) -> list[AuditEntry]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.db import transaction
 from django.http import HttpRequest
 
-from accounts import audit, invitations, organizations, policy
-from accounts.models import Organization, TermsAcceptance, User
-from sendserver.lib import clock, ratelimit
+from accounts import documents, invitations, organizations, policy
+from accounts.models import User
+from sendserver.lib import ratelimit
 from sendserver.lib.clientip import client_ip, prefix
 
 INVITATION_KEY = "invitation"  # in the session, while somebody signs up to follow one
@@ -37,23 +37,4 @@ def complete(request: HttpRequest, user: User, *, name: str, organization: str |
         user.name = name
         user.save(update_fields=["name"])
         founded = organizations.found(organization, user) if organization else None
-        accept_documents(user, founded)
-
-
-def accept_documents(user: User, organization: Organization | None) -> None:
-    """Write down that the person accepted the documents in their current versions (rules DATA-ROLES)."""
-    versions = {
-        TermsAcceptance.Document.TERMS: policy.TERMS_VERSION,
-        TermsAcceptance.Document.PROCESSING: policy.DPA_VERSION,
-    }
-    for document, version in versions.items():
-        TermsAcceptance.objects.create(
-            user=user, organization=organization, document=document, version=version, accepted_at=clock.now()
-        )
-    audit.record(
-        "documents.accepted",
-        actor=user,
-        organization=organization,
-        subject=f"user:{user.uid}",
-        detail={str(document): version for document, version in versions.items()},
-    )
+        documents.accept(user, founded)

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from accounts.views import domains, organizations, people, senders, team, verification
+from accounts.views import documents, domains, organizations, people, senders, team, verification
 
 urlpatterns: list[URLPattern] = [
     path("account/second-factor/", people.second_factor, name="second_factor"),
@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern] = [
     path("staff/login/", people.staff_door, name="staff_door"),
     path("invite/<str:token>/", team.invite_accept, name="invite_accept"),
     path("confirm/from/<str:token>/", senders.from_confirm, name="from_confirm"),
+    path("portal/documents/", documents.accept, name="documents"),
     # organizations
     path("portal/new/", organizations.org_new, name="org_new"),
     path("portal/switch/<uuid:uid>/", organizations.org_switch, name="org_switch"),

@@ -13,8 +13,8 @@ from typing import Any, Final
 from allauth.account.models import EmailAddress
 from django.db import transaction
 
-from accounts import allowance, audit, denylist, letters, policy, standing
-from accounts.domains import is_ready_to_send
+from accounts import allowance, audit, denylist, letters, policy, renaming, standing
+from accounts.domains import clear, records_stand
 from accounts.errors import ReasonMissingError, VerificationRefusedError
 from accounts.models import (
     BusinessProfile,
@@ -42,7 +42,9 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     VerificationState.REFUSED: frozenset(),
 }
 # What makes a sender who it is; a change is read by staff again (rules ID-LEGAL-ENTITY).
-IDENTITY: Final = frozenset({"legal_name", "trade_name", "legal_form", "register_name", "register_number", "country"})
+IDENTITY: Final = frozenset(
+    {"name", "domain", "legal_name", "trade_name", "legal_form", "register_name", "register_number", "country"}
+)
 OPEN: Final = (VerificationState.COLLECTING, VerificationState.SUBMITTED, VerificationState.QUESTIONS)
 
 
@@ -112,9 +114,9 @@ def practice_of(organization: Organization) -> CollectionPractice | None:
 
 
 def ready_domains(organization: Organization) -> list[SendingDomain]:
-    """Return the domains that can send now."""
+    """Return the domains whose records stand; one that resembles another name still waits for staff to read it."""
     rows = SendingDomain.objects.for_org(organization).filter(removed_at=None).order_by("pk")
-    return [domain for domain in rows if is_ready_to_send(domain)]
+    return [domain for domain in rows if records_stand(domain)]
 
 
 def missing(organization: Organization) -> list[Step]:
@@ -204,6 +206,10 @@ def decide(review: Verification, ruling: Ruling, *, actor: User) -> Verification
         _move(review, STATE_OF[ruling.answer], actor, ruling.reason, **fields)
         if ruling.answer is Answer.APPROVE:
             _lift(review, granted, actor)
+            clear(review.organization, actor=actor)
+        if ruling.answer is not Answer.ASK:
+            accepted = ruling.answer is Answer.APPROVE
+            renaming.settle(review.organization, accepted=accepted, actor=actor, reason=ruling.reason)
         transaction.on_commit(lambda: letters.send(review, letter))
     return review
 

@@ -18,12 +18,11 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import audit
-from campaigns import approve, held
+from campaigns import approve, held, sealed
 from campaigns.content import snapshot as snapshots
 from campaigns.content.compile import compile_message
 from campaigns.models import Campaign, CampaignState, Snapshot
 from campaigns.proposals import draft_urls, example_values
-from campaigns.views.edit import PREVIEW_CSP
 from sendserver.lib.cells import waiting_first
 from sendserver.lib.readonly import ReadOnlyAdmin
 from sendserver.lib.states import TransitionRefusedError
@@ -144,14 +143,11 @@ class CampaignAdmin(ReadOnlyAdmin):
         return True
 
     def message(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Show the frozen message with made-up values, without scripts and links that leave."""
+        """Show the frozen message with made-up values, sealed: the sender must not learn that staff read it."""
         row = get_object_or_404(Campaign, pk=pk)
         if row.snapshot is None:
             raise Http404
-        response = HttpResponse(_frozen_html(row, row.snapshot))
-        response["Content-Security-Policy"] = PREVIEW_CSP
-        response["X-Frame-Options"] = "SAMEORIGIN"
-        return response
+        return sealed.respond(_frozen_html(row, row.snapshot))
 
 
 def _frozen_html(row: Campaign, snapshot: Snapshot) -> str:

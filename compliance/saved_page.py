@@ -7,7 +7,6 @@ screenshot among the evidence does the same.
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -69,9 +68,8 @@ def _fill(row: SavedPage, got: Fetched) -> None:
         raise FetchError("The page is empty.")
     if got.media_type not in TYPES:
         raise FetchError("What stands there is neither a page, nor text, nor a PDF.")
-    row.sha256 = hashlib.sha256(got.body).digest()
+    row.sha256 = evidence.keep(got.body)
     row.media_type, row.size, row.final_url = got.media_type, len(got.body), got.url[:400]
-    evidence.keep(row.sha256, got.body)
 
 
 def of(job: ImportJob) -> SavedPage | None:

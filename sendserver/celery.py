@@ -40,5 +40,6 @@ app.conf.beat_schedule = {
     "count-segments": {"task": "compliance.count_segments", "schedule": 15.0},
     "carry-tag-orders": {"task": "compliance.carry_tag_orders", "schedule": 15.0},
     "judge-reputation": {"task": "abuse.judge_reputation", "schedule": 60.0},
+    "count-months": {"task": "abuse.count_months", "schedule": crontab(minute="22")},
     "remind-staff": {"task": "abuse.remind", "schedule": 900.0},
 }

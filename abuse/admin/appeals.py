@@ -9,12 +9,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.views.decorators.http import require_safe
 
 from abuse import appeals
 from abuse.admin.base import DeskAdmin, actor_of, key_in
 from abuse.admin.forms import ReasonForm
 from abuse.errors import AbuseError
-from abuse.models import Appeal
+from abuse.models import Appeal, AppealFile
+from accounts import audit
 from sendserver.lib.cells import waiting_first
 
 
@@ -31,8 +33,27 @@ class AppealAdmin(DeskAdmin):
     list_intro = "Read by someone who did not decide."
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the decide form's address."""
-        return [path("<int:pk>/decide/", self.act(self.decide_view), name="abuse_appeal_decide"), *super().get_urls()]
+        """Add the decide form's address, and the files'."""
+        view = self.admin_site.admin_view
+        own = [
+            path("<int:pk>/decide/", self.act(self.decide_view), name="abuse_appeal_decide"),
+            path("<int:pk>/files/<int:file>/", view(require_safe(self.file_view)), name="abuse_appeal_file"),
+        ]
+        return own + super().get_urls()
+
+    def file_view(self, request: HttpRequest, pk: int, file: int) -> HttpResponse:
+        """Give a file of an appeal out, as a download; who looked is written down."""
+        self.require_look(request)
+        row = get_object_or_404(AppealFile.objects.select_related("appeal__organization"), pk=file, appeal=pk)
+        appeal = row.appeal
+        audit.record(
+            "appeal.file_opened",
+            actor=actor_of(request),
+            organization=appeal.organization,
+            subject=f"appeal:{appeal.uid}",
+            detail={"file": row.pk},
+        )
+        return appeals.download(row)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

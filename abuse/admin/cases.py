@@ -12,24 +12,21 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.views.decorators.clickjacking import xframe_options_sameorigin
 
-from abuse import cases, evidence, moderation, notices
+from abuse import cases, evidence, handing, moderation, notices
 from abuse.admin.base import DeskAdmin, actor_of, key_in
 from abuse.admin.filters import HolderFilter, OpenFilter, PromiseFilter
 from abuse.admin.forms import DecideForm, ReasonForm
 from abuse.errors import AbuseError
 from abuse.models import Case, CaseState, Decision, DecisionKind
-from accounts.models import Organization
+from accounts.models import Organization, User
+from campaigns import sealed
 from campaigns.models import Campaign
 from sendserver.lib import clock
 from sendserver.lib.cells import promise
 from sendserver.lib.states import TransitionRefusedError
 from sendserver.lib.tags import standing_tag, tag
 from sendserver.lib.words import typed
-
-# A sender's own message, shown to staff: no script, no form, no picture from elsewhere, sealed off from this site.
-MESSAGE_CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'self'"
 
 
 def promise_tag(case: Case) -> SafeString:
@@ -118,11 +115,12 @@ class CaseAdmin(DeskAdmin):
         own = [
             path("<int:pk>/claim/", self.act(self.claim_view), name="abuse_case_claim"),
             path("<int:pk>/release/", self.act(self.release_view), name="abuse_case_release"),
+            path("<int:pk>/hand/", self.act(self.hand_view), name="abuse_case_hand"),
             path("<int:pk>/note/", self.act(self.note_view), name="abuse_case_note"),
             path("<int:pk>/decide/", self.act(self.decide_view), name="abuse_case_decide"),
             path("<int:pk>/letters/", self.act(self.letters_view), name="abuse_case_letters"),
             path("<int:pk>/second/", self.act(self.second_view), name="abuse_case_second"),
-            path("<int:pk>/message/", view(xframe_options_sameorigin(self.message_view)), name="abuse_case_message"),
+            path("<int:pk>/message/", view(self.message_view), name="abuse_case_message"),
             path("open/<uuid:uid>/", self.act(self.open_view), name="abuse_case_open"),
         ]
         return own + super().get_urls()
@@ -164,6 +162,7 @@ class CaseAdmin(DeskAdmin):
             "suggested": DecisionKind(found.suggestion.kind).label if found.suggestion else "",
             "holder": holder,
             "is_mine": bool(holder and holder.pk == actor.pk),
+            "colleagues": handing.colleagues(case, actor) if holder and holder.pk == actor.pk else [],
             "is_locked": bool(holder and holder.pk != actor.pk),
             "may_decide": moderation.may_moderate(actor),
             "waiting": waiting,
@@ -182,6 +181,13 @@ class CaseAdmin(DeskAdmin):
     def release_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Give the case back."""
         return self._do(request, pk, lambda case: cases.release(case, actor_of(request)))
+
+    def hand_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Hand the case to a named colleague."""
+        chosen, note = request.POST.get("colleague", ""), typed(request.POST.get("note", ""))[:2000]
+        known = chosen.isascii() and chosen.isdigit() and len(chosen) < 19
+        colleague = User.objects.filter(pk=int(chosen)).first() if known else None
+        return self._do(request, pk, lambda case: handing.hand_to(case, actor_of(request), colleague, note))
 
     def note_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Keep a note."""
@@ -239,18 +245,10 @@ class CaseAdmin(DeskAdmin):
         campaign = Campaign.objects.select_related("snapshot").filter(pk=case.campaign_id or 0).first()
         if campaign is None or campaign.snapshot is None:
             raise Http404
+        content = campaign.snapshot.content
         if request.GET.get("as") == "text":
-            text = str(campaign.snapshot.content.get("text", ""))
-            return HttpResponse(
-                text, content_type="text/plain; charset=utf-8", headers={"Content-Security-Policy": MESSAGE_CSP}
-            )
-        html = str(campaign.snapshot.content.get("html", ""))
-        return HttpResponse(html, headers={"Content-Security-Policy": MESSAGE_CSP, "X-Content-Type-Options": "nosniff"})
-
-
-def _sealed(content: str, kind: str) -> HttpResponse:
-    headers = {"Content-Security-Policy": MESSAGE_CSP}
-    return HttpResponse(content, content_type=f"{kind}; charset=utf-8", headers=headers)
+            return sealed.plain(str(content.get("text", "")))
+        return sealed.respond(str(content.get("html", "")))
 
 
 def _initial(found: evidence.Evidence) -> dict[str, Any]:

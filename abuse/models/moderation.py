@@ -153,3 +153,30 @@ class Appeal(models.Model):
 
     def __str__(self) -> str:
         return f"appeal against {self.decision.reference}"
+
+
+class AppealFile(models.Model):
+    """A file that a customer added to an appeal; its bytes lie sealed under their fingerprint (compliance)."""
+
+    appeal = models.ForeignKey(Appeal, models.CASCADE, related_name="files")
+    sha256 = models.BinaryField(max_length=32)
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=4)  # png, jpeg, pdf, text
+    size = models.PositiveIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["appeal", "sha256"], name="appeal_file_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MonthFigures(models.Model):
+    """What the desk did in one month, counted on a beat for the public page (abuse.transparency)."""
+
+    month = models.DateField(unique=True)  # its first day, UTC
+    counts = models.JSONField(default=dict)
+    counted_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"

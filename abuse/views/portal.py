@@ -14,11 +14,11 @@ from abuse import appeals, cases, references
 from abuse.customer import case_page, standing_page
 from abuse.errors import AbuseError
 from abuse.forms import AnswerForm, AppealForm
-from abuse.models import Case, Decision
+from abuse.models import Appeal, AppealFile, Case, Decision
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
 
 
-@portal_view(Right.VIEW)
+@portal_view(Right.VIEW, before_terms=True)
 @require_GET
 def standing(request: PortalRequest) -> HttpResponse:
     """Show standing, limits, figures, decisions and what can be done."""
@@ -31,17 +31,19 @@ def _standing(request: PortalRequest, form: AppealForm, status: int = 200) -> Ht
     return render(request, "abuse/standing.html", {**context, "form": form, "may_act": may_act}, status=status)
 
 
-@portal_view(Right.SEND)
+@portal_view(Right.SEND, before_terms=True)
 @require_POST
 def appeal(request: PortalRequest, uid: UUID) -> HttpResponse:
     """Take an appeal in."""
     decision = get_object_for(request, Decision, uid)
-    form = AppealForm(request.POST)
+    form = AppealForm(request.POST, request.FILES)
     if not form.is_valid():
         return _standing(request, form, status=422)
     data = form.cleaned_data
     try:
-        made = appeals.make(decision, user=request.user, ground=data["ground"], text=data["text"])
+        made = appeals.make(
+            decision, user=request.user, ground=data["ground"], text=data["text"], files=data["attached"]
+        )
     except AbuseError as error:
         form.add_error(None, str(error))
         return _standing(request, form, status=409)
@@ -50,6 +52,14 @@ def appeal(request: PortalRequest, uid: UUID) -> HttpResponse:
         f"We have your appeal. Someone who did not decide reads it, at the latest on {made.promised_until:%d %B %Y}.",
     )
     return redirect("standing")
+
+
+@portal_view(Right.SEND, before_terms=True)
+@require_GET
+def appeal_file(request: PortalRequest, uid: UUID, pk: int) -> HttpResponse:
+    """Give a file of an own appeal back."""
+    made = get_object_for(request, Appeal, uid)
+    return appeals.download(get_object_or_404(AppealFile, pk=pk, appeal=made))
 
 
 @portal_view(Right.VIEW)

@@ -6,10 +6,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from abuse import cases, intake, matching, notices, references
+from abuse import transparency as figures
 from abuse.errors import TooManyReportsError
 from abuse.finding import Found, describe
 from abuse.forms import FindForm, NoteForm, ReportForm
@@ -22,6 +23,13 @@ from sendserver.lib.ratelimit import allow
 
 HOUR = 3600  # seconds
 NOT_FOUND = "We know no report with this reference and key. Check both, or use the private link you got."
+
+
+@require_safe
+@cache_control(max_age=600, public=True)
+def transparency(request: HttpRequest) -> HttpResponse:
+    """Publish what the desk did, from rows that a beat counted."""
+    return render(request, "abuse/transparency.html", figures.page())
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

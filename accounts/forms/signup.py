@@ -9,12 +9,12 @@ from allauth.core import context
 from django import forms
 from django.conf import settings
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
 from django.utils.functional import lazy
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from accounts import signup
+from accounts.forms.agreeing import agree_words
 from accounts.forms.texts import NameField
 from accounts.models import User
 from sendserver.lib.tags import rule
@@ -107,20 +107,3 @@ class SignupForm(BaseSignupForm):
         signup.complete(
             request, user, name=self.cleaned_data["name"], organization=self.cleaned_data.get("organization")
         )
-
-
-def agree_words() -> str:
-    """Return the consent line with links to the documents in their current version."""
-
-    def link(name: str, words: str) -> str:
-        try:
-            return format_html('<a href="{}">{}</a>', reverse(name), words)
-        except NoReverseMatch:
-            return words
-
-    return format_html(
-        "I have read the {} and agree to it, the {} and the {}.",
-        link("anti_spam", "Anti-Spam Policy"),
-        link("terms", "Terms"),
-        link("dpa", "data-processing agreement"),
-    )

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from accounts.forms.agreeing import agree_words
 from accounts.forms.texts import LineField, NameField
 from accounts.invitations import INVITABLE
 from accounts.models import Role
@@ -18,12 +19,23 @@ ROLE_WORDS = {
 }
 
 
-class OrganizationForm(forms.Form):
-    """The name of a new organization."""
+class AgreeForm(forms.Form):
+    """The yes to the documents in force."""
+
+    agree = forms.BooleanField(label="I agree", error_messages={"required": "Tick the box to go on."})
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["agree"].label = agree_words()
+
+
+class OrganizationForm(AgreeForm):
+    """The name of a new organization, and the documents accepted for it."""
 
     name = NameField(
         label="Organization name", max_length=120, help_text="The name people know. The legal name comes later."
     )
+    field_order = ("name", "agree")
 
 
 class CloseForm(forms.Form):

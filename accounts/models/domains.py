@@ -24,10 +24,15 @@ class SendingDomain(models.Model):
     verified_at = models.DateTimeField(null=True, blank=True)  # first time all records were right
     last_good_at = models.DateTimeField(null=True, blank=True)  # a silent resolver keeps it good for 24 h
     removed_at = models.DateTimeField(null=True, blank=True)
+    # The registered label with look-alike signs written alike (accounts.lookalikes), and what the name resembles.
+    skeleton = models.CharField(max_length=253, blank=True, default="", db_default="")
+    resembles = models.CharField(max_length=253, blank=True, default="", db_default="")  # for staff only
+    cleared_at = models.DateTimeField(null=True, blank=True)  # staff read the resemblance and let it pass
 
     objects = OrgQuerySet["SendingDomain"].as_manager()
 
     class Meta:
+        indexes: ClassVar = [models.Index(fields=["skeleton"], name="domain_by_skeleton")]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["organization", "name"],
@@ -46,6 +51,11 @@ class SendingDomain(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def waits_for_staff(self) -> bool:
+        """Tell whether the name resembles another one and nobody of staff has read that yet."""
+        return bool(self.resembles) and self.cleared_at is None
 
     @property
     def key8(self) -> str:

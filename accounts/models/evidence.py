@@ -82,6 +82,9 @@ class DenyEntry(models.Model):
     reason = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)
     until = models.DateTimeField()
+    # Whose block made the entry; a lifted block takes its own entries back and no other's.
+    organization = models.ForeignKey(Organization, models.DO_NOTHING, null=True, db_constraint=False, related_name="+")
+    lifted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["kind", "value_hash"], name="deny_lookup")]

@@ -36,6 +36,8 @@ class Organization(models.Model):
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=120)
+    # What a verified sender wants to be called; staff read it first.
+    wanted_name = models.CharField(max_length=120, blank=True, default="", db_default="")
     time_zone = models.CharField(max_length=64, default="UTC")
     standing = models.CharField(max_length=12, choices=Standing.choices, default=Standing.UNVERIFIED)
     standing_since = models.DateTimeField(auto_now_add=True)

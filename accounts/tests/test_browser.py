@@ -11,7 +11,7 @@ from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.urls import reverse
 from pytest_django import Settings as SettingsWrapper
 
-from accounts import domain_keys, domains, invitations, senders, verification
+from accounts import domain_keys, domains, invitations, policy, senders, verification
 from accounts.models import Organization, Role, Standing, Verification
 from accounts.tests.test_verification import add_practice, add_profile
 from sendserver.lib import clock
@@ -168,3 +168,22 @@ def test_a_passkey(look: Look, live_server: Any, alice: Persona, settings: Setti
     look.page.get_by_role("button", name="Sign in with a passkey").click()
     look.page.wait_for_url("**/portal/**")
     assert look.complaints == []
+
+
+@pytest.mark.parametrize("look", LOOKS, indirect=True, ids="-".join)
+def test_a_new_version_and_a_name_that_waits(
+    look: Look, live_server: Any, alice: Persona, larkfield: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Documents asked for again and accepted, a wish for another name, a domain that resembles one."""
+    monkeypatch.setattr(policy, "TERMS_VERSION", "2")
+    sign_in(look, live_server.url, alice.client)
+    check(look, "documents-missing", f"{live_server.url}/portal/")
+    assert "/portal/documents/" in look.page.url
+    look.page.get_by_label("I have read").check()
+    look.page.get_by_role("button", name="Accept and go on").click()
+    look.page.wait_for_url("**/portal/")
+    Organization.objects.filter(pk=larkfield.pk).update(wanted_name="Larkfield Two")
+    domain = domains.add(larkfield, "paypa1.example", actor=alice.user)
+    check(look, "documents", f"{live_server.url}/portal/documents/")
+    check(look, "settings-name-waits", f"{live_server.url}/portal/settings/")
+    check(look, "domain-resembles", live_server.url + reverse("domain_detail", args=[domain.uid]))

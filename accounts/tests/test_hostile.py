@@ -188,7 +188,7 @@ def test_a_person_switched_off_is_out(alice: Persona) -> None:
 def test_organizations_are_not_made_without_end(alice: Persona) -> None:
     """A person's limit holds."""
     for number in range(policy.ORGANIZATIONS_PER_PERSON[0] + 3):
-        alice.client.post("/portal/new/", {"name": f"Number {number}"})
+        alice.client.post("/portal/new/", {"name": f"Number {number}", "agree": "on"})
     assert Membership.objects.filter(user=alice.user).count() == policy.ORGANIZATIONS_PER_PERSON[0] + 1
 
 

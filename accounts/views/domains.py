@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts import domains as logic
-from accounts import limits, notices, policy, senders, watching
+from accounts import limits, notices, policy, senders, verification, watching
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
 from accounts.errors import AccountsError
 from accounts.forms import DomainForm, MailRecordsForm
@@ -46,6 +46,8 @@ def domain_add(request: PortalRequest) -> HttpResponse:
         except AccountsError as error:
             form.add_error("name", str(error))
         else:
+            if domain.waits_for_staff:
+                verification.look_again(request.org, {"domain"}, actor=request.user)
             return redirect("domain_detail", domain.uid)
     return render(request, "accounts/domain_add.html", {"form": form})
 

@@ -9,12 +9,13 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import Resolver404, resolve
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import organizations, policy
+from accounts import documents, organizations, policy
 from accounts.access import PortalRequest, Right, portal_view
 from accounts.forms import CloseForm, OrganizationForm
 from accounts.middleware import SESSION_KEY
@@ -33,7 +34,9 @@ def org_new(request: HttpRequest) -> HttpResponse:
         if not ratelimit.allow("org-new", str(user.uid), limit=limit, seconds=seconds):
             form.add_error(None, "You made several organizations today. Try again tomorrow.")
             return render(request, "accounts/org_new.html", {"form": form})
-        organization = organizations.found(form.cleaned_data["name"], user, time_zone=user.time_zone)
+        with transaction.atomic():
+            organization = organizations.found(form.cleaned_data["name"], user, time_zone=user.time_zone)
+            documents.accept(user, organization)
         request.session[SESSION_KEY] = str(organization.uid)
         return redirect("verify")
     return render(request, "accounts/org_new.html", {"form": form})
@@ -78,7 +81,7 @@ def _same_page(referer: str) -> str:
     return "/portal/" if match.kwargs or match.args else parts.path
 
 
-@portal_view(Right.OWN)
+@portal_view(Right.OWN, before_terms=True)
 @require_http_methods(["GET", "POST"])
 def org_close(request: PortalRequest) -> HttpResponse:
     """Close the organization after its name was typed."""

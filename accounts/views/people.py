@@ -16,7 +16,7 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import audit, ownership
+from accounts import audit, ownership, renaming, verification
 from accounts.access import PortalRequest, Right, has_right, has_second_factor, portal_view, second_factor_url
 from accounts.forms import SettingsForm
 from accounts.models import AuditEntry, Membership, Organization, User
@@ -26,7 +26,7 @@ SUBJECT_PAGES = {"campaign": "campaign_progress", "import": "import_detail", "li
 AFTER_ENROLMENT = "after_enrolment"  # session: where to go once a second factor is set up
 
 
-@portal_view(Right.VIEW)
+@portal_view(Right.VIEW, before_terms=True)
 @require_http_methods(["GET", "POST"])
 def settings(request: PortalRequest) -> HttpResponse:
     """Show and take a person's settings; owners change the organization's name and zone here too."""
@@ -45,7 +45,7 @@ def _initial(request: PortalRequest) -> dict[str, Any]:
         "time_zone": request.user.time_zone,
         "notify_urgent": request.membership.notify_urgent,
         "notify_digest": request.membership.notify_digest,
-        "organization": request.org.name,
+        "organization": request.org.wanted_name or request.org.name,
         "organization_zone": request.org.time_zone,
     }
 
@@ -55,19 +55,29 @@ def _save(request: PortalRequest, data: dict[str, Any], *, owner: bool) -> None:
         User.objects.filter(pk=request.user.pk).update(name=data["name"], time_zone=data["time_zone"])
         notify = {name: data[name] for name in ("notify_urgent", "notify_digest")}
         Membership.objects.filter(pk=request.membership.pk).update(**notify)
-        changed = owner and (request.org.name, request.org.time_zone) != (
-            data["organization"],
-            data["organization_zone"],
+        if owner:
+            _save_organization(request, data["organization"], data["organization_zone"])
+
+
+def _save_organization(request: PortalRequest, name: str, zone: str) -> None:
+    """Take zone and name of the organization; a verified sender's new name goes to staff first."""
+    organization = request.org
+    if zone != organization.time_zone:
+        Organization.objects.filter(pk=organization.pk).update(time_zone=zone)
+        audit.record(
+            "organization.zone_changed",
+            actor=request.user,
+            organization=organization,
+            subject=f"organization:{organization.uid}",
+            detail={"from": organization.time_zone, "to": zone},
         )
-        if changed:
-            Organization.objects.filter(pk=request.org.pk).update(
-                name=data["organization"], time_zone=data["organization_zone"]
-            )
-            subject = f"organization:{request.org.uid}"
-            audit.record("organization.renamed", actor=request.user, organization=request.org, subject=subject)
+    before = organization.wanted_name
+    if renaming.set_name(organization, name, actor=request.user) and organization.wanted_name != before:
+        verification.look_again(organization, {"name"}, actor=request.user)
+        messages.info(request, f"Staff read the new name first. Until then your messages say {organization.name}.")
 
 
-@portal_view(Right.VIEW)
+@portal_view(Right.VIEW, before_terms=True)
 @require_POST
 def own_data(request: PortalRequest) -> HttpResponseBase:
     """Stream what we keep about the person and, for an owner, the organization, as a ZIP of JSON files."""

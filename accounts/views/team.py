@@ -30,7 +30,7 @@ ROLE_LINES = (
 FACTOR_WORDS = {Authenticator.Type.TOTP: "App", Authenticator.Type.WEBAUTHN: "Key"}
 
 
-@portal_view(Right.VIEW)
+@portal_view(Right.VIEW, before_terms=True)
 @require_GET
 def team(request: PortalRequest) -> HttpResponse:
     """Show people, open invitations and what each role may do."""
@@ -141,7 +141,7 @@ def member_remove(request: PortalRequest, uid: UUID) -> HttpResponse:
     return _end(request, _member(request, uid))
 
 
-@portal_view(Right.VIEW)
+@portal_view(Right.VIEW, before_terms=True)
 @require_POST
 def team_leave(request: PortalRequest) -> HttpResponse:
     """Leave the team oneself."""

@@ -91,11 +91,17 @@ def _next_allowance(request: PortalRequest, review: Verification | None) -> int 
 def verify_business(request: PortalRequest) -> HttpResponse:
     """Take the business profile."""
     profile = verification.profile_of(request.org)
+    before = {name: getattr(profile, name, "") for name in sorted(verification.IDENTITY)}
     form = BusinessForm(request.POST or None, instance=profile)
     if request.method == "POST" and form.is_valid():
         form.instance.organization = request.org
         form.save()
-        _after(request, "profile.saved", form.changed_data)
+        identity = {
+            name: {"from": before[name], "to": getattr(form.instance, name)}
+            for name in form.changed_data
+            if profile is not None and name in verification.IDENTITY
+        }
+        _after(request, "profile.saved", form.changed_data, identity)
         if profile is not None and verification.look_again(request.org, form.changed_data, actor=request.user):
             messages.info(request, "Staff read changes of who you are once more. You can go on sending meanwhile.")
         return redirect("verify")
@@ -116,9 +122,14 @@ def verify_practice(request: PortalRequest) -> HttpResponse:
     return render(request, "accounts/verify_practice.html", {"form": form})
 
 
-def _after(request: PortalRequest, action: str, changed: list[str]) -> None:
-    """Write down who changed which answers and hand the papers on when they are complete."""
-    subject, detail = f"organization:{request.org.uid}", {"changed": changed}
+def _after(
+    request: PortalRequest, action: str, changed: list[str], identity: dict[str, dict[str, str]] | None = None
+) -> None:
+    """Write down who changed which answers, who the sender was and is, and hand complete papers on."""
+    subject, detail = (
+        f"organization:{request.org.uid}",
+        {"changed": changed, **({"identity": identity} if identity else {})},
+    )
     audit.record(action, actor=request.user, organization=request.org, subject=subject, detail=detail)
     verification.advance(request.org)
 

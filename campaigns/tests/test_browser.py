@@ -122,3 +122,23 @@ def test_typing_saves_and_the_preview_follows(look: Look, draft: Campaign, alice
     draft.refresh_from_db()
     assert (draft.subject, draft.version) == ("Re: apples", 3)
     assert AuditEntry.objects.filter(action="campaign.moved").count() == 0
+
+
+def test_pictures_come_after_a_press_and_go_after_the_next(
+    look: Look, draft: Campaign, alice: Persona, live_server: Any
+) -> None:
+    """The browser asks a far host for nothing until then; the answer is ours, so that no test needs the web."""
+    asked: list[str] = []
+    Campaign.objects.filter(pk=draft.pk).update(body="![The shed](https://far.example/shed.png)")
+    look.page.route("https://far.example/**", lambda route: (asked.append(route.request.url), route.abort()))
+    sign_in(look, live_server.url, alice.client)
+    look.go(live_server.url + reverse("campaign_edit", args=[draft.uid]))
+    frame, button = look.page.frame_locator("#preview"), look.page.get_by_role("button", name="Show pictures")
+    frame.get_by_text("“The shed”").wait_for()
+    assert asked == []
+    button.click()
+    frame.get_by_role("img", name="The shed").wait_for()
+    assert (asked, button.get_attribute("aria-pressed")) == (["https://far.example/shed.png"], "true")
+    button.click()
+    frame.get_by_text("“The shed”").wait_for()
+    assert (len(asked), button.get_attribute("aria-pressed")) == (1, "false")

@@ -53,6 +53,20 @@ def test_the_message_is_fenced_in(held: Campaign, moderator: Persona) -> None:
     assert "sandbox" in page["Content-Security-Policy"]
 
 
+def test_no_picture_tells_a_customer_that_staff_read_the_message(
+    larkfield: Organization, alice: Persona, moderator: Persona
+) -> None:
+    """Nor when somebody asks for pictures: the button is the customer's alone."""
+    body = "![Tulips](https://far.example/t.png)"
+    draft = make_draft(make_world(larkfield), alice.user, subject="Last chance for tulips", body=body)
+    held = approve(draft, Order(key=uuid.uuid4(), version=draft.version), actor=alice.user).campaign
+    url = reverse("admin:campaigns_campaign_message", args=[held.pk])
+    for answer in (moderator.client.get(url), moderator.client.get(url, {"pictures": "web"})):
+        assert "<img" not in answer.content.decode()
+        assert "“Tulips” <br>https://far.example/t.png" in answer.content.decode()
+        assert "img-src data:;" in answer["Content-Security-Policy"]
+
+
 def test_release_starts_it_and_writes_a_letter(held: Campaign, moderator: Persona) -> None:
     assert answer(moderator, held).status_code == 302
     held.refresh_from_db()

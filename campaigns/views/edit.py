@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
-from campaigns import audience, compose, narrowing
+from campaigns import audience, compose, narrowing, sealed
 from campaigns.content import merge
 from campaigns.content.compile import compile_message
 from campaigns.errors import CampaignError, ContentError, RenderError
@@ -25,10 +25,6 @@ from compliance import gate, policy
 from compliance.models import Contact
 from sendserver.lib import ratelimit
 
-PREVIEW_CSP = (
-    "default-src 'none'; img-src https: data:; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox; "
-    "base-uri 'none'; form-action 'none'"
-)
 PICKER_SIZE = 12
 MODES = (("html", "Desktop"), ("phone", "Phone"), ("text", "Text"))
 
@@ -98,6 +94,7 @@ def _page(request: PortalRequest, campaign: Campaign, form: DraftForm, *, status
         "chosen": request.GET.get("contact", ""),
         "mode": mode if mode in dict(MODES) else "html",
         "modes": MODES,
+        "pictures": _wants_pictures(request),
         "fields": sorted(audience.available_fields(list(campaign.lists.all()))),
         "may_write": has_right(request.membership, Right.WRITE),
         **_checks(campaign),
@@ -136,7 +133,10 @@ def checks(request: PortalRequest, uid: UUID) -> HttpResponse:
 @require_safe
 @portal_view(Right.VIEW)
 def preview(request: PortalRequest, uid: UUID) -> HttpResponse:
-    """Show the message as one contact would get it, fenced in: no scripts, no forms, no links that leave."""
+    """Show the message as one contact would get it, fenced in: no scripts, no forms, nothing asked of the web.
+
+    `?pictures=web`, which the button in the editor adds, shows its pictures; they come from their keepers.
+    """
     campaign = get_object_for(request, Campaign, uid)
     values = _values(request, campaign)
     try:
@@ -146,12 +146,13 @@ def preview(request: PortalRequest, uid: UUID) -> HttpResponse:
         text = _notice(request, *error.problems)
     except RenderError as error:
         text = _notice(request, f"{error.field}: {error.reason}. Add words to use instead.")
-    plain = request.GET.get("as") == "text"
-    response = HttpResponse(text, content_type=f"text/{'plain' if plain else 'html'}; charset=utf-8")
-    response["Content-Security-Policy"] = PREVIEW_CSP
-    response["X-Frame-Options"] = "SAMEORIGIN"
-    response["Cache-Control"] = "no-store"
-    return response
+    if request.GET.get("as") == "text":
+        return sealed.plain(text)
+    return sealed.respond(text, pictures=_wants_pictures(request))
+
+
+def _wants_pictures(request: PortalRequest) -> bool:
+    return request.GET.get("pictures") == sealed.ASKED
 
 
 def _notice(request: PortalRequest, *problems: str) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from accounts.lookalikes import WELL_KNOWN
 from compliance.gate import BLOCK, HOLD, Proposal
 from compliance.rules import Finding, fine, rule
 
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-_PROTECTED = "paypal amazon microsoft google apple netflix dhl fedex facebook visa mastercard"
-PROTECTED = _PROTECTED.split()
 _COMMON = "the and und der die das gmbh ltd limited inc llc co company ag sa sarl"
 COMMON = frozenset(_COMMON.split())
 
@@ -53,7 +52,7 @@ def judge(proposal: Proposal) -> Finding:
 
 def _named(proposal: Proposal, own: set[str]) -> Finding:
     registered = tokens(f"{proposal.identity.legal_name} {proposal.identity.trade_name}")
-    foreign = [brand for brand in PROTECTED if brand in own and brand not in registered]
+    foreign = [brand for brand in WELL_KNOWN if brand in own and brand not in registered]
     if foreign:
         return Finding(
             BLOCK, f"The From name speaks of {foreign[0].title()}. Use your own name.", {"brand": foreign[0]}

@@ -5,11 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from urllib.parse import urlsplit
 
-from publicsuffixlist import PublicSuffixList
-
+from accounts.lookalikes import registered
 from compliance.gate import BLOCK, LinkFacts, Proposal
 from compliance.rules import Finding, fine, rule
 from compliance.rules.from_truth import scripts
@@ -21,16 +19,6 @@ s.id v.gd trib.al soo.gd clck.ru shorte.st adf.ly
 SHORTENERS = frozenset(_SHORTENERS.split())
 HOST_IN_TEXT = re.compile(r"(?:https?://|www\.)?((?:[a-z0-9-]+\.)+[a-z]{2,})(?=[/\s:?#]|$)", re.IGNORECASE)
 ALLOWED = ("http", "https", "mailto", "tel")
-
-
-@lru_cache(maxsize=1)
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList()
-
-
-def registrable(host: str) -> str:
-    """Return the domain somebody registered: shop.acme.co.uk gives acme.co.uk."""
-    return _suffixes().privatesuffix(host.lower().rstrip(".")) or host.lower()
 
 
 @rule(
@@ -77,7 +65,7 @@ def _host_problems(link: LinkFacts, host: str, *, has_login: bool) -> Iterator[t
     if _looks_alike(host):
         yield f"The address {host} mixes alphabets and may pass for another one.", "lookalike"
     shown = HOST_IN_TEXT.search(link.text.strip())
-    if shown and host and registrable(shown[1]) != registrable(host):
+    if shown and host and registered(shown[1]) != registered(host):
         yield f"A link shows {shown[1].lower()} and opens {host}. Let both be the same.", "mismatch"
 
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import transaction
 
-from accounts import domains, organizations, senders, signup, verification, watching
+from accounts import documents, domains, organizations, senders, verification, watching
 from accounts.models import (
     BusinessProfile,
     CollectionPractice,
@@ -94,7 +94,7 @@ def found(name: str, actor: Actor) -> Organization:
     owner = person(actor)
     with transaction.atomic():
         made = organizations.found(name, owner, time_zone="Europe/London")
-        signup.accept_documents(owner, made)
+        documents.accept(owner, made)
     return made
 
 

@@ -1,6 +1,7 @@
 """Terms, data-processing agreement and the retention table: texts as data, numbers from the policy modules.
 
-The versions that people accept stand in `accounts.policy`; a changed text must raise its version there.
+The versions that people accept stand in `accounts.policy`; a changed text must raise its version there, and the text
+as it was moves to OLD, where its acceptances lead to. A test holds each published text to its hash.
 """
 
 from __future__ import annotations
@@ -198,6 +199,15 @@ PROCESSING: Final = Paper(
         ),
     ),
 )
+
+
+# Papers as they were in earlier versions, oldest first; nothing leaves this table.
+OLD: Final[tuple[Paper, ...]] = ()
+
+
+def published() -> dict[tuple[str, str], Paper]:
+    """Return every paper that could ever be accepted, by slug and version."""
+    return {(paper.slug, paper.version): paper for paper in (*OLD, TERMS, PROCESSING)}
 
 
 def kept() -> list[tuple[str, str, str]]:

@@ -10,6 +10,7 @@ urlpatterns = [
     path("privacy/", views.privacy, name="privacy"),
     path("terms/", views.terms, name="terms"),
     path("terms/processing/", views.dpa, name="dpa"),
+    path("terms/<slug:slug>/<slug:version>/", views.paper_version, name="paper_version"),
     path("anti-spam/", views.anti_spam, name="anti_spam"),
     path("anti-spam/v<int:version>/", views.anti_spam, name="anti_spam_version"),
     path("postmaster/", views.postmaster, name="postmaster"),

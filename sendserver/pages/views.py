@@ -57,6 +57,16 @@ def dpa(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+def paper_version(request: HttpRequest, slug: str, version: str) -> HttpResponse:
+    """Show a document as it was accepted, in force or not; 404 for a version that never was."""
+    paper = papers.published().get((slug, version))
+    if paper is None:
+        raise Http404
+    current = next(one for one in (papers.TERMS, papers.PROCESSING) if one.slug == slug)
+    return render(request, "pages/paper.html", {"paper": paper, "is_old": paper.version != current.version})
+
+
+@require_safe
 def anti_spam(request: HttpRequest, version: int = policy_text.VERSION) -> HttpResponse:
     """Show the Anti-Spam Policy, all rules with their anchors; 404 for a version that never was."""
     if version != policy_text.VERSION:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.test import Client
 
-from abuse import moderation
+from abuse import moderation, transparency
 from abuse.models import Case, Complaint, Decision, DecisionKind
 from abuse.tests import make
 from accounts import domains, invitations, verification
@@ -69,7 +69,9 @@ def build() -> Everything:
         "moderator": make.staff("Mona"),
         "administrator": _staff("Admin", superuser=True),
     }
-    return _with(larkfield, people)
+    world = _with(larkfield, people)
+    transparency.count_recent()
+    return world
 
 
 def _with(organization: Organization, people: dict[str, Persona]) -> Everything:

@@ -8,7 +8,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import Membership, Organization, Role, Standing, User
+from accounts import documents
+from accounts.models import Membership, Organization, Role, Standing, TermsAcceptance, User
 
 
 @dataclass
@@ -54,11 +55,22 @@ def make_organization(name: str, *, standing: str = Standing.GOOD, allowance: in
     return Organization.objects.create(name=name, standing=standing, daily_allowance=allowance)
 
 
+def accept_documents(user: User, organization: Organization) -> None:
+    """Leave what sign-up leaves: the documents in force, accepted for the organization."""
+    TermsAcceptance.objects.bulk_create(
+        TermsAcceptance(
+            user=user, organization=organization, document=document, version=version, accepted_at=timezone.now()
+        )
+        for document, version in documents.current().items()
+    )
+
+
 def join(organization: Organization, name: str, role: str) -> Persona:
     """Return a new member of `organization`."""
     host = organization.name.split()[0].lower()
     user = make_user(name, f"{name.lower()}@{host}.example")
     Membership.objects.create(organization=organization, user=user, role=role)
+    accept_documents(user, organization)
     return Persona(user, sign_in(user))
 
 

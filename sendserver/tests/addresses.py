@@ -91,6 +91,7 @@ ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
     "signup": lambda world: {"uid": waiting_signup(world).form.uid},
     "signup_confirm": lambda world: {"token": tokens.seal(tokens.Purpose.SIGNUP, waiting_signup(world).pk)},
     "contact_detail": _uid("contact"),
+    "paper_version": lambda _: {"slug": "terms", "version": "1"},
     "import_evidence": lambda world: {"uid": world.mapped.uid, "pk": 1},
     "import_page_copy": lambda world: {"uid": world.mapped.uid},
     "contact_remove": _uid("contact"),
@@ -119,6 +120,7 @@ ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
     "campaign_person": lambda world: {"uid": world.sent.uid, "contact": world.contact.uid},
     "abuse_status": lambda world: {"reference": world.complaint.reference},
     "abuse_case": lambda world: {"reference": world.case.reference},
+    "appeal_file": lambda world: {"uid": world.decision.uid, "pk": 1},
     "standing_appeal": lambda world: {"uid": world.decision.uid},
     **{
         name: lambda world: {"token": world.delivery_token}
@@ -141,12 +143,13 @@ STAFF_ARGUMENTS: dict[str, Callable[[Everything], Arguments]] = {
     "admin:abuse_case_open": _uid("organization"),
     **{
         f"admin:abuse_case_{act}": lambda world: {"pk": world.case.pk}
-        for act in ("claim", "release", "note", "decide", "letters", "second", "message")
+        for act in ("claim", "release", "hand", "note", "decide", "letters", "second", "message")
     },
     "admin:compliance_importjob_decide": lambda world: {"pk": world.done.pk},
     "admin:compliance_importjob_page": lambda world: {"pk": world.done.pk},
     "admin:compliance_importjob_evidence": lambda world: {"pk": world.done.pk, "file": 1},
     "admin:abuse_appeal_decide": lambda world: {"pk": 1},
+    "admin:abuse_appeal_file": lambda world: {"pk": 1, "file": 1},
     "admin:staff_relay_pause": lambda world: {"key": "relay-1"},
     "admin:staff_relay_drain": lambda world: {"key": "relay-1"},
     "admin:staff_relay_resume": lambda world: {"key": "relay-1"},

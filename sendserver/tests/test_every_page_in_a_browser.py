@@ -64,10 +64,8 @@ def faults(look: Look, where: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("persona", ["anonymous", "owner", "moderator", "administrator"])
-def test_every_page(persona: str, chromium: Browser, live_server: Any) -> None:
-    world = build()
-    things = objects(world)
+def names_of(persona: str) -> list[str]:
+    """Return the pages that are this person's to look at, each page with one person."""
     # Staff see the public pages and the portal's door as everybody does; theirs are the pages of the staff area.
     names = [
         name for name in pages_of(persona) if not name.startswith("admin:") or persona in ("moderator", "administrator")
@@ -78,11 +76,18 @@ def test_every_page(persona: str, chromium: Browser, live_server: Any) -> None:
         names = [name for name in names if name not in pages_of("moderator")]
     if persona == "owner":
         names = [name for name in names if name not in pages_of("anonymous")]
+    return names
+
+
+@pytest.mark.parametrize("persona", ["anonymous", "owner", "moderator", "administrator"])
+def test_every_page(persona: str, chromium: Browser, live_server: Any) -> None:
+    world = build()
+    things = objects(world)
     found = []
     with open_look(chromium, "desktop", "light") as look:
         if persona != "anonymous":
             sign_in(look, live_server.url, world.clients[persona])
-        for name in names:
+        for name in names_of(persona):
             look.complaints.clear()
             status = look.go(live_server.url + url_of(name, world, things))
             if status != 200:
@@ -90,6 +95,49 @@ def test_every_page(persona: str, chromium: Browser, live_server: Any) -> None:
                 continue
             found += faults(look, name)
             found += [f"{name}: the console says {said}" for said in look.complaints]
+    assert not found, "\n" + "\n".join(found)
+
+
+# A window of 1280 by 900 at 200 % (WCAG 2.2, 1.4.4 and 1.4.10): half of it in CSS pixels, each four dots.
+ZOOMED = {"width": 640, "height": 450}
+# Text that is cut without a way to reach the rest, and bars that stay while the page scrolls under them.
+CUT = """() => [...document.querySelectorAll('main *, header *, footer *, aside *')].filter(one => {
+  const style = getComputedStyle(one), box = one.getBoundingClientRect();
+  if (!one.textContent.trim() || !box.width || box.height < 2 || box.width < 2) return false;
+  if (one.closest('.visually-hidden, svg, select, iframe')) return false;
+  const hidden = ['hidden', 'clip'].includes(style.overflowX) && style.textOverflow !== 'ellipsis';
+  return hidden && one.scrollWidth > one.clientWidth + 1;
+}).map(one => one.outerHTML.slice(0, 120))"""
+STAYING = """() => [...document.querySelectorAll('body *')].filter(one => {
+  const position = getComputedStyle(one).position, box = one.getBoundingClientRect();
+  return ['fixed', 'sticky'].includes(position) && box.height > 0 && box.width > innerWidth / 2
+    && box.top < innerHeight && box.bottom > 0 && !one.closest('.visually-hidden');
+}).filter(one => one.getBoundingClientRect().height > innerHeight / 3).map(one => one.outerHTML.slice(0, 120))"""
+
+
+def zoom_faults(look: Look, where: str) -> list[str]:
+    """Return what does not fit the open page at twice the size."""
+    look.width = "zoomed"
+    look.picture(where.replace(":", "-"))
+    found = [f"{where}: cut: {html}" for html in look.page.evaluate(CUT)]
+    found += [f"{where}: covers a third of the window: {html}" for html in look.page.evaluate(STAYING)]
+    return [*found, f"{where}: {look.overflow()} pixels too wide"] if look.overflow() else found
+
+
+@pytest.mark.parametrize("persona", ["anonymous", "owner", "moderator", "administrator"])
+def test_every_page_at_twice_the_size(persona: str, chromium: Browser, live_server: Any) -> None:
+    world = build()
+    things = objects(world)
+    found = []
+    with open_look(chromium, "desktop", "light") as look:
+        look.page.set_viewport_size(ZOOMED)  # type: ignore[arg-type]
+        if persona != "anonymous":
+            sign_in(look, live_server.url, world.clients[persona])
+        for name in names_of(persona):
+            if look.go(live_server.url + url_of(name, world, things)) != 200:
+                found.append(f"{name}: does not answer")
+                continue
+            found += zoom_faults(look, name)
     assert not found, "\n" + "\n".join(found)
 
 

@@ -290,13 +290,13 @@ def _foreign(world: Everything) -> int:
 # ---------- letters to somebody who asked for nothing
 
 VICTIM = "victim@else.example"
-TENANTS = 12
+TENANTS = 100
 
 
 def test_many_tenants_write_to_one_stranger_no_more_than_one(
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Invitations, DNS records and mailboxes to confirm, by twelve organizations, through the pages."""
+    """Invitations, DNS records and mailboxes to confirm, by a hundred organizations, through the pages."""
     pair = domain_keys.generate()  # making keys is slow
     monkeypatch.setattr(domain_keys, "generate", lambda: pair)
     with django_capture_on_commit_callbacks(execute=True):
@@ -318,7 +318,7 @@ def patient(settings: SettingsWrapper) -> None:
 
 
 def test_codes_to_one_stranger_end_whoever_asks_for_them(patient: None) -> None:
-    """Sign-ups, sign-ins that repeat the code, new addresses, resets, from thirty networks."""
+    """Sign-ups, sign-ins that repeat the code, new addresses, resets, from a hundred networks."""
     form = {
         "name": "Dana", "email": VICTIM, "password1": "potting shed at ten", "organization": "Org", "who": "asked",
         "agree": "on",

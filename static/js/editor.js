@@ -5,6 +5,7 @@
   var box = document.getElementById("b");
   var frame = document.getElementById("preview");
   var picker = document.querySelector("[data-preview]");
+  var web = document.querySelector('button[name="pictures"]');
   var SUBJECT_SHOWN = 60;
   var RETRY_MS = 5000;
   if (!box) return;
@@ -44,21 +45,30 @@
   function show(mode) {
     if (!frame || !picker) return;
     var contact = picker.elements.contact ? "&contact=" + picker.elements.contact.value : "";
-    frame.src = frame.src.split("?")[0] + "?as=" + (mode === "text" ? "text" : "html") + contact;
+    frame.src = frame.src.split("?")[0] + "?as=" + (mode === "text" ? "text" : "html") + contact + (pictures() ? "&pictures=web" : "");
     document.getElementById("mail").classList.toggle("is-phone", mode === "phone");
   }
 
   function mode() {
-    var pressed = picker && picker.querySelector('[aria-pressed="true"]');
+    var pressed = picker && picker.querySelector('[name="as"][aria-pressed="true"]');
     return pressed ? pressed.value : "html";
+  }
+
+  /* Whether this person asked for pictures from the web; never without a press. */
+  function pictures() {
+    return Boolean(web && web.getAttribute("aria-pressed") === "true");
   }
 
   if (picker) {
     picker.addEventListener("submit", function (event) {
       event.preventDefault();
-      picker.querySelectorAll("[aria-pressed]").forEach(function (button) {
-        button.setAttribute("aria-pressed", String(button === event.submitter));
-      });
+      if (event.submitter === web) {
+        web.setAttribute("aria-pressed", String(!pictures()));
+      } else {
+        picker.querySelectorAll("[aria-pressed]").forEach(function (button) {
+          button.setAttribute("aria-pressed", String(button === event.submitter));
+        });
+      }
       show(mode());
     });
     picker.addEventListener("change", function () { show(mode()); });

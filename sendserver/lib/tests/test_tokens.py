@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import base64
+import re
 import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -61,3 +66,65 @@ def test_old_keys_open_and_the_first_one_seals(settings: object) -> None:
 @given(st.binary(min_size=16, max_size=16))
 def test_the_alphabet_is_that_of_rfc_4648(block: bytes) -> None:
     assert tokens._written(block) == base64.b32encode(block).decode().rstrip("=").lower()
+
+
+# ---------- time: nobody learns from it how much of a guess was right
+
+
+def _altered(token: str) -> list[str]:
+    """Return the token with each character of its block changed but the last, of which some spellings are nobody's."""
+    return [token[:at] + ("b" if token[at] == "a" else "a") + token[at + 1 :] for at in range(2, len(token) - 1)]
+
+
+def test_every_token_costs_one_comparison_of_equal_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one comparison is the constant-time one, whatever was altered, and it alone decides."""
+    good = tokens.seal(tokens.Purpose.DELIVERY, 7)
+    tried = [good, tokens.seal(tokens.Purpose.CASE, 7), tokens.seal(tokens.Purpose.DELIVERY, 2**63), *_altered(good)]
+    for verdict in (True, False):
+        lengths: list[tuple[int, int]] = []
+
+        def compare(one: bytes, other: bytes, *, verdict: bool = verdict, seen: Any = lengths) -> bool:
+            seen.append((len(one), len(other)))
+            return verdict
+
+        monkeypatch.setattr(tokens.hmac, "compare_digest", compare)
+        opened = [tokens.open_token(tokens.Purpose.DELIVERY, token) is not None for token in tried]
+        assert lengths == [(8, 8)] * len(tried)
+        assert set(opened) == {verdict}
+
+
+SECRET = re.compile(r"token|secret|signature|(^|_)mac(_|$)|password|digest|otp", re.IGNORECASE)
+# Equality that tells a stranger nothing: what they sent against its own shape, stored hashes of stored things.
+OPEN_TO_SEE = {
+    ("sendserver/lib/tokens.py", "len(token) == 28"),
+    ("compliance/evidence.py", "hashlib.sha256(data).digest() != bytes(row.sha256)"),
+    ("compliance/signups.py", "int.from_bytes(digest) >> 256 - policy.SIGNUP_WORK_BITS == 0"),
+    ("campaigns/returning.py", "open_token(Purpose.DELIVERY, token) == NOBODY"),
+    ("campaigns/sending/selftest.py", "name == SIGNATURE"),
+}
+
+
+def _equalities(source: str) -> Iterator[str]:
+    """Yield each comparison by == or != in which something named like a secret stands."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare) and any(isinstance(one, ast.Eq | ast.NotEq) for one in node.ops):
+            parts = [part for side in (node.left, *node.comparators) for part in ast.walk(side)]
+            names = [part.id for part in parts if isinstance(part, ast.Name)]
+            names += [part.attr for part in parts if isinstance(part, ast.Attribute)]
+            if any(SECRET.search(name) for name in names):
+                yield ast.unparse(node)
+
+
+def test_no_secret_is_compared_by_equality() -> None:
+    root = Path(__file__).resolve().parents[3]
+    places = ("sendserver", "accounts", "compliance", "campaigns", "abuse")
+    files = [file for place in places for file in (root / place).rglob("*.py")]
+    ours = [file for file in files if not {"tests", "testing", "migrations", "local", "bench"} & set(file.parts)]
+    found = {(str(file.relative_to(root)), one) for file in ours for one in _equalities(file.read_text())}
+    assert len(ours) > 200
+    assert found == OPEN_TO_SEE
+
+
+@pytest.mark.parametrize("line", ["token == given", "row.secret != x", "a == b.mac", "otp_code == typed"])
+def test_the_search_finds_what_it_is_for(line: str) -> None:
+    assert list(_equalities(line)) == [line]

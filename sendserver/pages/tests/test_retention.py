@@ -132,7 +132,7 @@ def test_evidence_goes_with_its_statement(larkfield, alice, settings, tmp_path):
     row = evidence.add(job, [b"log of the form"], name="log.txt", actor=alice.user)
     shared = evidence.add(other, [b"log of the form"], name="log.txt", actor=alice.user)
     digest = hashlib.sha256(b"<p>page</p>").digest()
-    evidence.keep(digest, b"<p>page</p>")
+    evidence.keep(b"<p>page</p>")
     url = "https://larkfield.example/news"
     SavedPage.objects.create(organization=larkfield, import_uid=job.uid, url=url, at=clock.now(), sha256=digest)
     rules = [rule for rule in retention.RULES if rule.code == "evidence"]
