@@ -6,31 +6,48 @@ class Migration(migrations.Migration):
     dependencies = [("accounts", "0005_ledger"), ("compliance", "0015_list_exits")]
 
     operations = [
-        migrations.AlterField(
-            "suppression",
-            "reason",
-            models.CharField(
-                choices=[
-                    ("unsubscribe", "Unsubscribed"),
-                    ("complaint", "Complained"),
-                    ("hard_bounce", "Address does not exist"),
-                    ("soft_bounce", "Bounced again and again"),
-                    ("objection", "Asked us to stop"),
-                    ("staff", "By our staff"),
-                    ("owner", "Added by the sender"),
-                    ("pause", "Taking a break"),
-                    ("brought", "Said no before you came here"),
-                ],
-                max_length=12,
-            ),
+        migrations.SeparateDatabaseAndState(  # a word more; the column is as it was
+            state_operations=[
+                migrations.AlterField(
+                    "suppression",
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("unsubscribe", "Unsubscribed"),
+                            ("complaint", "Complained"),
+                            ("hard_bounce", "Address does not exist"),
+                            ("soft_bounce", "Bounced again and again"),
+                            ("objection", "Asked us to stop"),
+                            ("staff", "By our staff"),
+                            ("owner", "Added by the sender"),
+                            ("pause", "Taking a break"),
+                            ("brought", "Said no before you came here"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+            ],
         ),
         migrations.AddField("importjob", "is_refused", models.BooleanField(default=False, db_default=False)),
-        migrations.AlterField(
-            "proofrow",
-            "contact",
-            models.ForeignKey(
-                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="compliance.contact"
-            ),
+        migrations.SeparateDatabaseAndState(  # takes more than before
+            database_operations=[
+                migrations.RunSQL(
+                    "ALTER TABLE compliance_proofrow ALTER COLUMN contact_id DROP NOT NULL",
+                    migrations.RunSQL.noop,
+                ),
+            ],
+            state_operations=[
+                migrations.AlterField(
+                    "proofrow",
+                    "contact",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="compliance.contact",
+                    ),
+                ),
+            ],
         ),
         migrations.CreateModel(
             name="SavedPage",
