@@ -21,9 +21,9 @@ ALLOWED = {
     "answered": {"mapped", "answered", "queued", "failed", "cancelled"},
     "queued": {"reading", "failed", "undoing"},
     "reading": {"held", "done", "failed", "undoing"},
-    "held": {"done", "refused", "undoing"},
+    "held": {"done", "undoing"},
     "done": {"undoing"},
-    "undoing": {"cancelled"},
+    "undoing": {"cancelled", "refused"},  # refused by our staff: taken back first
     "failed": set(),
     "refused": set(),
     "cancelled": set(),

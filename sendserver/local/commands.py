@@ -131,8 +131,9 @@ def test(settings: Config, arguments: list[str]) -> int:
     _refuse_missing_browser(settings)
     enter_environment(settings, "test", arguments, for_tests=True)
     say("  Running the tests" + (", without those that need a browser" if _without_browser(settings) else "") + " ...")
-    # All tests use every core; a chosen few start at once in one process.
-    chosen = arguments or ["-q", "-n", "auto", "--dist", "loadfile", "--durations=15"]
+    # All tests use every core and one process more, since many wait; a chosen few start at once in one process.
+    processes = (os.cpu_count() or 1) + 1
+    chosen = arguments or ["-q", "-n", str(processes), "--dist", "loadfile", "--durations=15"]
     code = _call([str(settings.python), "-m", "pytest", *chosen], settings)
     (settings.var / "run" / "test-exit").write_text(f"{code}\n", encoding="ascii")
     return code
