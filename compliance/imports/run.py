@@ -27,7 +27,7 @@ from compliance.imports.scan import data_rows, fail
 from compliance.models import ImportJob, ImportState
 from sendserver.lib import clock
 
-PIECE: Final = 10_000  # rows a transaction: well under a second each, and a few MiB in hand
+PIECE: Final = 5_000  # rows a transaction: well under a second each, and a few MiB in hand
 SLICE_SECONDS: Final = 50.0  # one task's turn; another list may wait
 STALE: Final = timedelta(seconds=60)
 SETTLED: Final = 50_000  # people looked at in one query after the last row

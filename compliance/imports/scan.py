@@ -31,7 +31,7 @@ from compliance.provenance.collect import collect
 from compliance.tags import key_of
 from sendserver.lib import clock
 
-PIECE: Final = 10_000  # rows at once
+PIECE: Final = 4_000  # rows at once
 PARTS: Final = 32  # of a list of five million each holds 156,000
 BEAT_SECONDS: Final = 1.0
 CLAIM: Final = Claim(basis=ConsentBasis.EXPRESS_SOI)  # what is counted before the sender has said anything
@@ -222,6 +222,7 @@ def _read(job: ImportJob, counts: Counts) -> None:
                 last_beat = time.monotonic()
     dates.finish(counts)
     counts.tags = min(len(tags), policy.TAGS_MAX + 1)
+    _keep(job, counts)  # what follows next takes a second or two on a long list
 
 
 def _add(counts: Counts, more: Counts) -> None:
