@@ -133,7 +133,8 @@ def test(settings: Config, arguments: list[str]) -> int:
     say("  Running the tests" + (", without those that need a browser" if _without_browser(settings) else "") + " ...")
     # All tests use every core and one process more, since many wait; a chosen few start at once in one process.
     processes = (os.cpu_count() or 1) + 1
-    chosen = arguments or ["-q", "-n", str(processes), "--dist", "loadfile", "--durations=15"]
+    spread = ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"]
+    chosen = arguments or ["-q", *spread, "--durations=15"]
     code = _call([str(settings.python), "-m", "pytest", *chosen], settings)
     (settings.var / "run" / "test-exit").write_text(f"{code}\n", encoding="ascii")
     return code

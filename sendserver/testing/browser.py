@@ -28,6 +28,12 @@ AXE_OPTIONS: dict[str, Any] = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "resultTypes": ["violations"],
 }
+# A frame for the page's own listeners, then every fade at its end: a busy machine may draw none for seconds.
+SETTLE = """async () => {
+  await new Promise(requestAnimationFrame);
+  for (let fades = []; (fades = document.getAnimations().filter(one => one instanceof CSSTransition)).length;)
+    fades.forEach(one => one.finish());
+}"""
 
 
 @dataclass
@@ -44,6 +50,13 @@ class Look:
         response = self.page.goto(url)
         assert response is not None
         return response.status
+
+    def show(self, width: str, scheme: str) -> None:
+        """Show the open page in that width and scheme, with its colours as they stay."""
+        self.width, self.scheme = width, scheme
+        self.page.set_viewport_size({"width": WIDTHS[width], "height": HEIGHT})
+        self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        self.page.evaluate(SETTLE)
 
     def picture(self, name: str) -> None:
         """Save the whole page as a picture when pictures are wanted."""

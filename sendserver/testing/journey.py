@@ -21,13 +21,12 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from sendserver.local.mailstore import KEYS, Reader, path_of
-from sendserver.testing.browser import HEIGHT, LOOKS, WIDTHS, chromium_path
+from sendserver.testing.browser import HEIGHT, LOOKS, SETTLE, WIDTHS, chromium_path
 from sendserver.testing.journey_parts import totp
 
 PATIENCE = 15_000  # milliseconds for one page or field
 MAIL_PATIENCE = 40.0  # seconds until a mail has come
 LIMITS = {"customer, after approval": 8, "public, from mail to reference": 2, "staff, one case": 6}
-REPAINT = 400  # milliseconds: behind a change of scheme the browser colours a page anew bit by bit
 
 
 @dataclass
@@ -71,7 +70,7 @@ class Walker:
         for width, scheme in LOOKS:
             self.page.set_viewport_size({"width": WIDTHS[width], "height": HEIGHT})
             self.page.emulate_media(color_scheme=scheme)
-            self.page.wait_for_timeout(REPAINT)
+            self.page.evaluate(SETTLE)
             self.page.screenshot(path=self.folder / f"{stem}-{width}-{scheme}.png", full_page=True)
         self.page.emulate_media(color_scheme="light")
         self.page.set_viewport_size({"width": WIDTHS["desktop"], "height": HEIGHT})

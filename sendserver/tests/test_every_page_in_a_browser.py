@@ -8,13 +8,12 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Browser
 
-from sendserver.testing.browser import HEIGHT, WIDTHS, Look, open_look, sign_in
+from sendserver.testing.browser import SCHEMES, WIDTHS, Look, open_look, sign_in
 from sendserver.testing.everything import PERSONAS, build
 from sendserver.tests.addresses import objects
 from sendserver.tests.test_access_table import all_rows, url_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
-SETTLES = 250  # milliseconds; colours fade over 160 when the scheme changes
 # What is no page: files, machine copies, parts that a page loads, and leaving.
 NO_PAGE = {
     "admin:abuse_case_message",
@@ -51,12 +50,9 @@ def pages_of(persona: str) -> list[str]:
 def faults(look: Look, where: str) -> list[str]:
     """Return what is wrong with the open page in each width and scheme."""
     found = []
-    for width, pixels in WIDTHS.items():
-        look.page.set_viewport_size({"width": pixels, "height": HEIGHT})
-        for scheme in ("light", "dark"):
-            look.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-            look.page.wait_for_timeout(SETTLES)
-            look.width, look.scheme = width, scheme
+    for width in WIDTHS:
+        for scheme in SCHEMES:
+            look.show(width, scheme)
             look.picture(where.replace(":", "-"))
             found += [f"{where} {width} {scheme}: {finding}" for finding in look.findings()]
         if look.overflow():
