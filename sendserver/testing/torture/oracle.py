@@ -106,10 +106,11 @@ def bound(log: Sequence[Seen], expected: Expected) -> int:
     """Return how many may be in doubt: one for each session that broke off with a message under way.
 
     Counted from the relays' log (a session that saw 354 and never QUIT), and never more than slots times incidents.
+    The 354 counts, not the body: a relay that hangs there notes the body only when it wakes, if ever.
     """
     if expected.doubt is not None:
         return expected.doubt
-    started = {line.session for line in log if line.phase == "body"}
+    started = {line.session for line in log if line.phase == "data" and line.reply.startswith("354")}
     ended = {line.session for line in log if line.phase == "quit"}
     return min(len(started - ended), expected.slots * expected.incidents)
 

@@ -50,6 +50,11 @@ class TortureRelay(ScriptedRelay):
             self._unsaid.pop(0)()
         self._inside(self._listen())
 
+    @property
+    def is_still(self) -> bool:
+        """Tell whether every conversation is over, those too that hung behind their other side's back."""
+        return not self._tasks
+
     def seen(self) -> list[Seen]:
         """Return the log as the oracle takes it."""
         return [

@@ -13,7 +13,7 @@ from compliance.models import Suppression
 from sendserver.testing.hook import Hook
 from sendserver.testing.relay import Phase, close, hang, raw_bytes, reply
 from sendserver.testing.torture import books
-from sendserver.testing.torture.arena import PEOPLE, Arena, Told
+from sendserver.testing.torture.arena import PATIENCE, PEOPLE, Arena, Told
 from sendserver.testing.torture.faults.duty import is_called, is_told_of_the_end
 from sendserver.testing.torture.oracle import QUEUED
 from sendserver.testing.torture.relayside import dripping
@@ -264,13 +264,16 @@ def hanging(here: Arena, told: Told, seed: int) -> Told:
     """Row 17: a relay that hangs ten minutes at a phase; the other lane goes on meanwhile, nobody claims twice."""
     phase = (Phase.DOT, *BEFORE_DOT)[(seed - 1) % 7]
     here.plan(160)
-    here.relays[0].on(phase, hang(600 * here.scale.factor + 1.0), times=8)
+    hung = 600 * here.scale.factor + 1.0
+    here.relays[0].on(phase, hang(hung), times=8)
     here.lanes()
     here.until(lambda: len(here.relays[1].accepted) >= 60)
     stuck = len(here.relays[0].accepted)
     told.hits = int(stuck < 60)
     told.incidents = 2
     here.settle(told)
+    # What it had in hand it takes when it wakes, long after we left: judged with that, nobody is there twice.
+    told.claim(here.until(lambda: here.relays[0].is_still, PATIENCE + hung), "the relay still talks")
     return told
 
 

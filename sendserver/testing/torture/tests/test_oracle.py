@@ -91,6 +91,13 @@ def test_more_doubt_than_sessions_that_broke_off_is_too_much() -> None:
     assert verdict.problems[0].startswith("(e)")
 
 
+def test_a_relay_that_hangs_behind_its_354_may_leave_doubt() -> None:
+    log = [line for line in talk("1", "a", quits=False) if line.phase not in ("body", "dot")]
+    assert problems(books_of({"a": "in_doubt"}), log, replace(CALM, incidents=1)) == []
+    refused = [replace(line, reply="451 no") if line.phase == "data" else line for line in log]
+    assert problems(books_of({"a": "in_doubt"}), refused, replace(CALM, incidents=1)) == ["(e)"]
+
+
 def test_more_doubt_than_slots_is_too_much() -> None:
     log = [line for n in range(5) for line in talk(str(n), f"p{n}", quits=False)]
     states = {f"p{n}": "in_doubt" for n in range(5)}
