@@ -32,6 +32,13 @@ class AuditEntry(models.Model):
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.action} {self.subject}"
 
+    @property
+    def in_words(self) -> str:
+        """The action as people read it: "campaign.moved" becomes "Campaign moved to sent"."""
+        words = self.action.replace(".", " ").replace("_", " ").capitalize()
+        to = self.detail.get("to", "")
+        return f"{words} to {to}" if isinstance(to, str) and to else words
+
 
 class TermsAcceptance(models.Model):
     """A person accepted one version of a document, append-only."""

@@ -100,16 +100,8 @@ def audit_log(request: PortalRequest) -> HttpResponse:
     names = _names([row.actor_uid for row in page])
     for row in page:
         row.who = names.get(row.actor_uid, "Staff" if row.actor_uid else "The system")  # type: ignore[attr-defined]
-        row.what = _in_words(row)  # type: ignore[attr-defined]
         row.about, row.page = _about(row.subject)  # type: ignore[attr-defined]
     return render(request, "accounts/audit.html", {"page_obj": page})
-
-
-def _in_words(row: AuditEntry) -> str:
-    """Write an action as people read it: "campaign.moved" becomes "Campaign moved to sent"."""
-    words = row.action.replace(".", " ").replace("_", " ").capitalize()
-    to = row.detail.get("to", "")
-    return f"{words} to {to}" if isinstance(to, str) and to else words
 
 
 def _about(subject: str) -> tuple[str, str]:
