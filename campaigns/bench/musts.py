@@ -50,6 +50,7 @@ IMPORT_MUSTS: Final[Mapping[str, Must]] = {
     "import_still_s": Must(2.0, 1.0, at_most=True),
     "import_page_p95_ms": Must(200, 100, at_most=True),
     "import_crowd_vs_none": Must(0.85, 0.95),
+    "import_read_crowd_vs_none": Must(0.85, 0.95),
 }
 NAMES_IMPORT: Final = tuple(IMPORT_MUSTS)
 

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace, folder: Path) -> int:
 
     begun = time.monotonic()
     found: list[Figure] = rounds.measure(options, folder, _say)
-    names = [name for name in NAMES_IMPORT if options.crowd or name != "import_crowd_vs_none"]
+    names = [name for name in NAMES_IMPORT if options.crowd or "crowd" not in name]
     said, code = report.verdict(found, names, share=1.0)
     lines: list[Any] = [
         *("", *machine.portal(), f"{options.rows:,} rows, {options.rounds} rounds", ""),
