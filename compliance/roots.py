@@ -11,9 +11,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Sum
 from django.db.models.functions import Length
 
@@ -22,12 +22,23 @@ from compliance.models import AddressBlock, Attestation, ImportJob
 BLOCK: Final = 1024  # hashes a block: 32 KiB, so that a proof fits into a mail
 WIDTH: Final = 32  # octets of a hash
 
+# Blocks go on over the parts: what the last one left over stands in front. Only whole blocks are kept.
 _COLLECT: Final = """
-INSERT INTO compliance_addressblock (import_uid, number, hashes)
-SELECT %(job)s, numbered.block, string_agg(numbered.hash, ''::bytea ORDER BY numbered.hash)
-FROM (SELECT single.hash, (row_number() OVER (ORDER BY single.hash) - 1) / %(size)s AS block
-      FROM (SELECT DISTINCT hash FROM import_scan) single) numbered
-GROUP BY numbered.block
+WITH numbered AS (
+    SELECT single.hash, (row_number() OVER (ORDER BY single.hash) - 1 + %(carried)s) / %(size)s AS block
+    FROM (SELECT DISTINCT hash FROM {part}) single
+), made AS (
+    SELECT block, CASE WHEN block = 0 THEN %(rest)s::bytea ELSE '' END
+      || string_agg(hash, ''::bytea ORDER BY hash) AS hashes FROM numbered GROUP BY block
+), kept AS (
+    INSERT INTO compliance_addressblock (import_uid, number, hashes)
+    SELECT %(job)s, %(first)s + block, hashes FROM made WHERE length(hashes) = %(whole)s
+    ON CONFLICT (import_uid, number) DO UPDATE SET hashes = excluded.hashes
+    RETURNING 1
+)
+SELECT count(*) FILTER (WHERE length(hashes) = %(whole)s), count(*),
+       min(hashes) FILTER (WHERE length(hashes) < %(whole)s)
+FROM made
 """
 
 
@@ -48,13 +59,36 @@ class Inclusion:
         return found == self.root
 
 
-def collect(job: ImportJob) -> str:
-    """Keep the hashes of the scan's temporary table as blocks and return their root in hexadecimal, "" without rows."""
-    AddressBlock.objects.filter(import_uid=job.uid).delete()
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL work_mem = '64MB'")  # three sorts of all hashes, in memory up to two million
-        cursor.execute(_COLLECT, {"job": job.uid, "size": BLOCK})
-    return root_of(leaves(job))
+class Blocks:
+    """The blocks of one job in the making, part after part in the order of the hashes; every call asks the database."""
+
+    def __init__(self, job: ImportJob) -> None:
+        self.job, self.number, self.rest = job, 0, b""  # blocks that are whole, and hashes over them
+
+    def add(self, part: str) -> None:
+        """Keep the hashes of a temporary table (our own name) whose least is above all that were added before."""
+        values: dict[str, Any] = {
+            "job": self.job.uid,
+            "first": self.number,
+            "rest": self.rest,
+            "carried": len(self.rest) // WIDTH,
+            "size": BLOCK,
+            "whole": BLOCK * WIDTH,
+        }
+        with connection.cursor() as cursor:
+            cursor.execute(_COLLECT.format(part=part), values)
+            whole, made, rest = cursor.fetchone()
+        self.number += whole
+        if made:
+            self.rest = bytes(rest or b"")
+
+    def finish(self) -> str:
+        """Keep what is left over, drop what an earlier counting had beyond, and return the root, "" without hashes."""
+        mine = AddressBlock.objects.filter(import_uid=self.job.uid)
+        mine.filter(number__gte=self.number).delete()
+        if self.rest:
+            AddressBlock.objects.create(import_uid=self.job.uid, number=self.number, hashes=self.rest)
+        return root_of(leaves(self.job))
 
 
 def leaves(job: ImportJob) -> list[str]:

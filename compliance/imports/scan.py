@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, Final
 
-from django.db import connection
+from django.db import connection, transaction
 
 from compliance import policy, roots
 from compliance.consent import months_before
@@ -102,32 +102,46 @@ def data_rows(job: ImportJob, plan: Plan) -> Iterator[reading.Row]:
 
 
 def scan(job: ImportJob) -> Counts | None:
-    """Count a job's file and keep the result with it; None when the file cannot be read (the job has then failed)."""
+    """Count a job's file and keep the result with it; None when the file cannot be read (the job has then failed).
+
+    None too when the file is read another way by now: then these counts say nothing, and another scan is at it.
+    """
     counts = Counts()
     try:
-        with staging.table("import_scan", "(line bigint, key text, hash bytea) PARTITION BY HASH (hash)"):
+        with staging.table("import_scan", "(line bigint, key text, hash bytea) PARTITION BY RANGE (hash)"):
             _make_parts()
             _read(job, counts)
-            counts.rows_root = roots.collect(job)
+            blocks = roots.Blocks(job)
             for number in range(PARTS):
+                with transaction.atomic():
+                    _keep(job, counts)  # which holds the job: no other scan of it writes blocks meanwhile
+                    blocks.add(f"import_scan_{number}")
                 _ask(job, f"import_scan_{number}", counts)
+            with transaction.atomic():
                 _keep(job, counts)
+                counts.rows_root = blocks.finish()
             counts.provenance = collect(job, "import_scan")
+        counts.done = True
+        _keep(job, counts)
     except FileRefusedError as error:
         fail(job, error)
         return None
-    counts.done = True
-    _keep(job, counts)
+    except _OvertakenError:
+        return None
     return counts
 
 
 def _make_parts() -> None:
-    """Split the table by hash, so that each question is a short one, whatever the length of the list."""
+    """Split the table by hash, so that each question is a short one, whatever the length of the list.
+
+    The parts stand in the order of the hashes, which are as good as random: each holds as many.
+    """
+    bounds = [f"'\\x{number * 256 // PARTS:02x}'" for number in range(1, PARTS)]
     with connection.cursor() as cursor:
-        for number in range(PARTS):
+        for number, (low, high) in enumerate(pairwise(["MINVALUE", *bounds, "MAXVALUE"])):
             cursor.execute(
                 f"CREATE TEMPORARY TABLE import_scan_{number} PARTITION OF import_scan "
-                f"FOR VALUES WITH (MODULUS {PARTS}, REMAINDER {number})"
+                f"FOR VALUES FROM ({low}) TO ({high})"
             )
 
 
@@ -263,12 +277,17 @@ def _ask(job: ImportJob, part: str, counts: Counts) -> None:
         counts.on_other_lists += known - here
 
 
+class _OvertakenError(Exception):
+    """The file is read another way by now, or not at all."""
+
+
 def _keep(job: ImportJob, counts: Counts) -> None:
-    """Write what is counted so far, unless the file is read another way by now: then these counts say nothing."""
+    """Write what is counted so far; raises _OvertakenError, with nothing written, when it says nothing any more."""
     job.scan = asdict(counts)
     same = {name: getattr(job, name) for name in ("columns", "encoding", "delimiter")}
     rows = ImportJob.objects.filter(pk=job.pk, state__in=lifecycle.OPEN, **same)
-    rows.update(scan=job.scan, row_count=counts.rows, heartbeat_at=clock.now())
+    if not rows.update(scan=job.scan, row_count=counts.rows, heartbeat_at=clock.now()):
+        raise _OvertakenError(str(job.uid))
     job.row_count = counts.rows
 
 

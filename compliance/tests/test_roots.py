@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 
 import pytest
 
 from accounts.models import Organization
 from compliance import roots
-from compliance.models import AddressBlock, Attestation, ListMembership
+from compliance.imports import scan as scanning
+from compliance.models import AddressBlock, Attestation, ImportJob, ListMembership
 from compliance.tests.helpers import csv_of, mapped, people, signed
 from sendserver.lib.addresses import AddressKey, suppression_hash
 from sendserver.testing.personas import Persona
@@ -49,6 +51,41 @@ def test_order_case_and_repeats_do_not_matter(small_blocks: None, larkfield: Org
     assert mapped(larkfield, alice.user, csv_of(people(10))).scan["rows_root"] != first.scan["rows_root"]
 
 
+@pytest.mark.parametrize("parts", [1, 2, 256])
+def test_blocks_go_on_over_the_parts_of_a_long_file(
+    larkfield: Organization, alice: Persona, monkeypatch: pytest.MonkeyPatch, parts: int
+) -> None:
+    monkeypatch.setattr(roots, "BLOCK", 5)
+    monkeypatch.setattr(scanning, "PARTS", parts)
+    job = mapped(larkfield, alice.user, csv_of(people(43)))
+    kept = [bytes(block.hashes) for block in AddressBlock.objects.filter(import_uid=job.uid).order_by("number")]
+    whole = b"".join(sorted(hash_of(number) for number in range(43)))
+    assert kept == [whole[at : at + 160] for at in range(0, len(whole), 160)]
+    assert job.scan["rows_root"] == roots.root_of([hashlib.sha256(block).hexdigest() for block in kept])
+
+
+def test_a_scan_that_was_overtaken_leaves_the_blocks_alone(
+    small_blocks: None, larkfield: Organization, alice: Persona
+) -> None:
+    """Columns chosen anew while an older worker still reads: what that one finds is kept nowhere."""
+    job = mapped(larkfield, alice.user, csv_of(people(7)))
+    before = list(AddressBlock.objects.order_by("number").values_list("hashes"))
+    stale = ImportJob.objects.get(pk=job.pk)
+    stale.delimiter = "|"
+    assert scanning.scan(stale) is None
+    assert list(AddressBlock.objects.order_by("number").values_list("hashes")) == before
+    assert ImportJob.objects.get(pk=job.pk).scan == job.scan
+
+
+def test_a_shorter_counting_leaves_no_block_of_a_longer_one(
+    small_blocks: None, larkfield: Organization, alice: Persona
+) -> None:
+    job = mapped(larkfield, alice.user, csv_of(people(7)))
+    AddressBlock.objects.create(import_uid=job.uid, number=4, hashes=hash_of(1))
+    assert scanning.scan(job) is not None
+    assert roots.count(job) == 7
+
+
 def test_a_changed_block_leads_elsewhere(small_blocks: None, larkfield: Organization, alice: Persona) -> None:
     """Blocks are kept beside the record; only the root is signed, so an altered block is found by the way up."""
     record = signed(larkfield, alice.user, csv_of(people(7))).attestation
@@ -61,10 +98,8 @@ def test_a_changed_block_leads_elsewhere(small_blocks: None, larkfield: Organiza
 
 
 def test_counting_anew_replaces_the_blocks(larkfield: Organization, alice: Persona) -> None:
-    from compliance.imports.scan import scan
-
     job = mapped(larkfield, alice.user, csv_of(people(3)))
-    scan(job)
+    scanning.scan(job)
     assert AddressBlock.objects.filter(import_uid=job.uid).count() == 1
     assert roots.count(job) == 3
 
