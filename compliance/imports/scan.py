@@ -27,7 +27,7 @@ from compliance.imports.columns import Plan, plan_of
 from compliance.imports.rows import Claim, Judge, Refused, Taken
 from compliance.models import ImportJob, ImportState
 from compliance.models.lists import ConsentBasis
-from compliance.provenance.collect import collect
+from compliance.provenance.collect import collect, trapped
 from compliance.tags import key_of
 from sendserver.lib import clock
 
@@ -111,16 +111,17 @@ def scan(job: ImportJob) -> Counts | None:
         with staging.table("import_scan", "(line bigint, key text, hash bytea) PARTITION BY RANGE (hash)"):
             _make_parts()
             _read(job, counts)
-            blocks = roots.Blocks(job)
-            for number in range(PARTS):
+            blocks, traps = roots.Blocks(job), 0
+            for part in _parts():
                 with transaction.atomic():
                     _keep(job, counts)  # which holds the job: no other scan of it writes blocks meanwhile
-                    blocks.add(f"import_scan_{number}")
-                _ask(job, f"import_scan_{number}", counts)
+                    blocks.add(part)
+                _ask(job, part, counts)
+                traps += trapped(part)
             with transaction.atomic():
                 _keep(job, counts)
                 counts.rows_root = blocks.finish()
-            counts.provenance = collect(job, "import_scan")
+            counts.provenance = collect(job, _parts(), traps)
         counts.done = True
         _keep(job, counts)
     except FileRefusedError as error:
@@ -131,6 +132,10 @@ def scan(job: ImportJob) -> Counts | None:
     return counts
 
 
+def _parts() -> list[str]:
+    return [f"import_scan_{number}" for number in range(PARTS)]
+
+
 def _make_parts() -> None:
     """Split the table by hash, so that each question is a short one, whatever the length of the list.
 
@@ -138,10 +143,9 @@ def _make_parts() -> None:
     """
     bounds = [f"'\\x{number * 256 // PARTS:02x}'" for number in range(1, PARTS)]
     with connection.cursor() as cursor:
-        for number, (low, high) in enumerate(pairwise(["MINVALUE", *bounds, "MAXVALUE"])):
+        for part, (low, high) in zip(_parts(), pairwise(["MINVALUE", *bounds, "MAXVALUE"]), strict=True):
             cursor.execute(
-                f"CREATE TEMPORARY TABLE import_scan_{number} PARTITION OF import_scan "
-                f"FOR VALUES FROM ({low}) TO ({high})"
+                f"CREATE TEMPORARY TABLE {part} PARTITION OF import_scan FOR VALUES FROM ({low}) TO ({high})"
             )
 
 

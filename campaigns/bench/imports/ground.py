@@ -48,13 +48,17 @@ ANSWERS: Final = {
 
 @dataclass
 class Timed:
-    """One import: people added, seconds of counting and of reading, peak MiB, longest stillness of its figures."""
+    """One import: people added, seconds of counting and of reading, peak MiB, longest stillness of its figures.
+
+    `stood` says behind which figure that was.
+    """
 
     kept: int
     counting: float
     reading: float
     rss: float
     gap: float
+    stood: str = ""
 
 
 @dataclass
@@ -165,14 +169,28 @@ def uploaded(made: Customer, owner: User, path: Path) -> ImportJob:
     return job
 
 
-def count(job: ImportJob) -> tuple[float, float]:
-    """Have the importer count; return seconds and the longest stillness."""
+@dataclass
+class Watched:
+    """Seconds until something ended, the longest stillness of its figure, and the figure that stood still."""
+
+    seconds: float = 0.0
+    gap: float = 0.0
+    figure: int = 0
+
+    def still(self, gap: float, figure: int) -> None:
+        """Note how long a figure stood still."""
+        if gap > self.gap:
+            self.gap, self.figure = gap, figure
+
+
+def count(job: ImportJob) -> Watched:
+    """Have the importer count."""
     _poke("compliance.scan_import", job)
     return _watched(job, lambda now: bool(now.scan.get("done")), _counted)
 
 
-def read(job: ImportJob, owner: User) -> tuple[float, float]:
-    """Sign, have the importer read, and return seconds and the longest stillness."""
+def read(job: ImportJob, owner: User) -> Watched:
+    """Sign and have the importer read."""
     ImportJob.objects.filter(pk=job.pk).update(answers=ANSWERS, declared_country="GB", state=ImportState.ANSWERED)
     job.refresh_from_db()
     attestations.submit(job, Signer(owner, "Owner", "totp", clock.now(), "192.0.2.7", "Bench"))
@@ -195,21 +213,21 @@ def _poke(task: str, job: ImportJob) -> None:
     application.send_task(task, args=[job.pk], queue=QUEUE, ignore_result=True)
 
 
-def _watched(
-    job: ImportJob, ends: Callable[[ImportJob], bool], figure: Callable[[ImportJob], int]
-) -> tuple[float, float]:
+def _watched(job: ImportJob, ends: Callable[[ImportJob], bool], figure: Callable[[ImportJob], int]) -> Watched:
     begun = moved = time.monotonic()
-    last, gap = -1, 0.0
+    last, watched = -1, Watched()
     while True:
         now = ImportJob.objects.get(pk=job.pk)
         if now.state == ImportState.FAILED:
             raise BenchError(f"The import failed: {now.error}")
-        seen = figure(now)
-        if seen != last:
-            gap, moved, last = max(gap, time.monotonic() - moved), time.monotonic(), seen
+        seen, still = figure(now), time.monotonic() - moved
+        if seen != last or ends(now):
+            watched.still(still, last)
+            moved, last = time.monotonic(), seen
         if ends(now):
-            return time.monotonic() - begun, max(gap, time.monotonic() - moved)
-        if time.monotonic() - moved > STUCK:
+            watched.seconds = time.monotonic() - begun
+            return watched
+        if still > STUCK:
             raise BenchError(f"The import stands still at row {seen}.")
         time.sleep(POLL)
 
@@ -218,9 +236,11 @@ def import_once(made: Customer, owner: User, path: Path, folder: Path) -> Timed:
     """Count and read one list with a fresh importer."""
     with Importer.start(folder / "importer.log") as importer:
         job = uploaded(made, owner, path)
-        counting, still = count(job)
-        reading, gap = read(job, owner)
-        return Timed(job.added_count, counting, reading, processes.peak_rss(importer.pid), max(still, gap))
+        counted, done = count(job), read(job, owner)
+        rss = processes.peak_rss(importer.pid)
+        longest, step = max((counted, "counting"), (done, "reading"), key=lambda one: one[0].gap)
+        stood = f"{step}, behind {longest.figure:,}"
+        return Timed(job.added_count, counted.seconds, done.seconds, rss, longest.gap, stood)
 
 
 def export(folder: Path) -> dict[str, Path]:

@@ -100,7 +100,8 @@ def _round(arena: Arena, number: int) -> Round:
     arena.say(
         f"Round {number}: counted in {timed.counting:.1f} s, read in {timed.reading:.1f} s "
         f"({arena.rows / timed.reading:,.0f} rows/s), raw COPY of {timed.kept:,} people in "
-        f"{' + '.join(f'{seconds:.1f}' for seconds in raw.values())} s; {timed.rss:.0f} MiB; a page {seen.p95:.0f} ms"
+        f"{' + '.join(f'{seconds:.1f}' for seconds in raw.values())} s; {timed.rss:.0f} MiB; a page {seen.p95:.0f} ms; "
+        f"still for {timed.gap:.1f} s ({timed.stood})"
     )
     return done
 
