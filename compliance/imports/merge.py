@@ -29,11 +29,11 @@ _STAGE: Final = """(address text, key text, domain text, first_name text, last_n
   fields jsonb, basis text, source text, consent_at timestamptz, confirmed_at timestamptz, hash bytea)"""
 TRIES: Final = 5  # of a piece whose people somebody else adds at the same moment, by a form
 
+# A piece is lost whole, its place in the file with it, and read again: none is waited for. Whoever relies on it writes
+# behind it in the log (the end of the reading, the plan of a campaign), and that is waited for.
+_IN_PASSING: Final = "SET LOCAL synchronous_commit = off"
 # Two lists of one organization go piece by piece after each other: no lock in a circle, nobody added twice.
 _ALONE: Final = "SELECT pg_advisory_xact_lock(7316202, hashint8(%(organization)s))"
-# Each row looked up by the index: of a table a moment old, or one that grew since the last ANALYZE, the planner thinks
-# that it is small, and walks all of it for every row.
-_ONE_BY_ONE: Final = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
 _AS_USUAL: Final = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; SET LOCAL enable_seqscan = on"
 _KNOWN: Final = f"""WITH looked AS MATERIALIZED (SELECT s.*, (SELECT c.id FROM compliance_contact c
       WHERE c.organization_id = %(organization)s AND c.address_key = s.key) AS contact_id FROM import_stage s)
@@ -71,7 +71,7 @@ _AGAIN_NEW: Final = f"""DELETE FROM import_known k
          WHERE m.contact_list_id = %(list)s AND m.contact_id = k.contact_id AND m.first_import_id = %(job)s)
     AND (SELECT true FROM compliance_importbefore b
          WHERE b.job_id = %(job)s AND b.contact_id = k.contact_id) IS NULL"""
-# LIMIT keeps the planner from turning a look-up by index into a join (as in _ONE_BY_ONE).
+# LIMIT keeps the planner from turning a look-up by index into a join (as in staging.ONE_BY_ONE).
 NOTED: Final = """LATERAL (SELECT * FROM compliance_importbefore
     WHERE job_id = %(job)s AND contact_id = people.contact_id LIMIT 1)"""
 _TOUCH: Final = f"""UPDATE compliance_contact c SET
@@ -171,6 +171,7 @@ def merge(job: ImportJob, piece: Piece, last_contact_at: Any) -> None:
     for chance in range(TRIES):
         try:
             with transaction.atomic():
+                _in_passing()
                 _fence(job, piece)
                 counts = _write(job, piece.lines, last_contact_at, piece.tags)
                 counts["duplicates"] += piece.doubles
@@ -190,6 +191,11 @@ def merge_one(job: ImportJob, row: Taken, last_contact_at: Any) -> dict[str, Any
     tracking_consent.from_upload(job, [(row.key, row.tracking_at)] if row.tracking_at else [])
     _count(job, counts, -1)
     return counts
+
+
+def _in_passing() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_IN_PASSING)
 
 
 def _fence(job: ImportJob, piece: Piece) -> None:
@@ -214,7 +220,7 @@ def _write(job: ImportJob, lines: list[str], last_contact_at: Any, tags: dict[st
     ):
         cursor.execute(_ALONE, values)
         staging.copy("import_stage", _COLUMNS, lines)
-        cursor.execute(_ONE_BY_ONE)
+        cursor.execute(staging.ONE_BY_ONE)
         suppressed = staging.take_suppressed(cursor, "import_stage", values)
         cursor.execute(_KNOWN, values)
         added = updated = 0

@@ -18,7 +18,7 @@ from django.db.models import Q, QuerySet
 from compliance import answers, lists
 from compliance.consent import mailable_sql
 from compliance.errors import FileRefusedError
-from compliance.imports import files, lifecycle, reading, tagging
+from compliance.imports import files, lifecycle, reading, staging, tagging
 from compliance.imports.ahead import reading_ahead
 from compliance.imports.columns import plan_of
 from compliance.imports.merge import LostJobError, Piece, merge, piece_of
@@ -107,7 +107,9 @@ def count_unmailable(job: ImportJob) -> int:
     """
     count = place = job.settled_count = 0
     while True:
-        with connection.cursor() as cursor:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(staging.ONE_BY_ONE)
+            cursor.execute("SET LOCAL enable_bitmapscan = off")  # it would sort all that is left for each stretch
             cursor.execute(
                 f"""SELECT count(*) FILTER (WHERE {mailable_sql()} NOT IN ('', 'list_held')), count(*), max(m.id)
                     FROM (SELECT * FROM compliance_listmembership

@@ -22,6 +22,9 @@ from sendserver.lib.addresses import AddressKey, suppression_hash, suppression_h
 hash_of = suppression_hash
 LINES_AT_ONCE: Final = 1000
 _OLD: Final = "import_old_hash"
+# Each row looked up by the index: of a table a moment old, or one that grew since the last ANALYZE, the planner thinks
+# that it is small, and walks all of it for every row, or for every stretch of rows.
+ONE_BY_ONE: Final = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
