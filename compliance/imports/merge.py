@@ -50,6 +50,8 @@ _NEW: Final = """WITH made AS (
   SELECT %(list)s, made.id, s.basis, s.consent_at, s.confirmed_at, s.assumed, %(last_contact)s, s.source,
     %(attestation)s, %(job)s, %(job)s, now()
   FROM made JOIN import_stage s ON s.key = made.address_key"""
+# What is compared IS TRUE is no way into a table: while it fills, the planner takes all rows of an upload, or a list,
+# for one. A person has few rows anywhere.
 # As they were before this upload; who is there already was touched (or added) by an earlier piece of it.
 _BEFORE: Final = """WITH noted AS (
     INSERT INTO compliance_importbefore (job_id, contact_id, first_name, last_name, country, fields, updated_at,
@@ -57,7 +59,8 @@ _BEFORE: Final = """WITH noted AS (
     SELECT %(job)s, c.id, c.first_name, c.last_name, c.country, c.fields, c.updated_at, now(), k.consent_at,
       k.confirmed_at, to_jsonb(m)
     FROM import_known k JOIN compliance_contact c ON c.id = k.contact_id
-    LEFT JOIN compliance_listmembership m ON m.contact_id = c.id AND m.contact_list_id = %(list)s
+    LEFT JOIN LATERAL (SELECT * FROM compliance_listmembership
+      WHERE contact_id = c.id AND (contact_list_id = %(list)s) IS TRUE LIMIT 1) m ON true
     WHERE m.first_import_id IS DISTINCT FROM %(job)s
     ON CONFLICT (job_id, contact_id) DO NOTHING RETURNING membership IS NULL AS is_new)
   SELECT count(*) FILTER (WHERE is_new), count(*) FROM noted"""
@@ -65,15 +68,15 @@ _BEFORE: Final = """WITH noted AS (
 _RANK: Final = "({0}confirmed_at IS NOT NULL, {0}consent_at IS NOT NULL, COALESCE({0}consent_at, '-infinity'))"
 _AGAIN: Final = f"""DELETE FROM import_known k
   WHERE (SELECT {_RANK.format("k.")} < {_RANK.format("b.row_")} FROM compliance_importbefore b
-         WHERE b.job_id = %(job)s AND b.contact_id = k.contact_id)"""
+         WHERE (b.job_id = %(job)s) IS TRUE AND b.contact_id = k.contact_id)"""
 _AGAIN_NEW: Final = f"""DELETE FROM import_known k
   WHERE (SELECT {_RANK.format("k.")} < {_RANK.format("m.")} FROM compliance_listmembership m
-         WHERE m.contact_list_id = %(list)s AND m.contact_id = k.contact_id AND m.first_import_id = %(job)s)
+         WHERE m.contact_id = k.contact_id AND (m.contact_list_id = %(list)s AND m.first_import_id = %(job)s) IS TRUE)
     AND (SELECT true FROM compliance_importbefore b
-         WHERE b.job_id = %(job)s AND b.contact_id = k.contact_id) IS NULL"""
+         WHERE (b.job_id = %(job)s) IS TRUE AND b.contact_id = k.contact_id) IS NULL"""
 # LIMIT keeps the planner from turning a look-up by index into a join (as in staging.ONE_BY_ONE).
 NOTED: Final = """LATERAL (SELECT * FROM compliance_importbefore
-    WHERE job_id = %(job)s AND contact_id = people.contact_id LIMIT 1)"""
+    WHERE (job_id = %(job)s) IS TRUE AND contact_id = people.contact_id LIMIT 1)"""
 _TOUCH: Final = f"""UPDATE compliance_contact c SET
     address = CASE WHEN k.noted THEN c.address ELSE k.address END,
     first_name = COALESCE(NULLIF(k.first_name, ''), k.old_first_name, ''),
@@ -88,7 +91,6 @@ _TOUCH: Final = f"""UPDATE compliance_contact c SET
 _TOUCHED: Final = f"""UPDATE compliance_importbefore b
   SET touched_at = now(), row_consent_at = k.consent_at, row_confirmed_at = k.confirmed_at
   FROM (SELECT people.consent_at, people.confirmed_at, b.id FROM import_known people, {NOTED} b) k WHERE b.id = k.id"""
-# The comparison is dressed up so that nobody begins with all memberships of the upload.
 RESTORED: Final = f"""UPDATE compliance_listmembership m SET basis = old.basis, consent_at = old.consent_at,
     confirmed_at = old.confirmed_at, country = old.country, last_contact_at = old.last_contact_at,
     source = old.source, attestation_id = old.attestation_id, import_job_id = old.import_job_id

@@ -42,7 +42,7 @@ _CONTACTS: Final = f"""UPDATE compliance_contact c SET first_name = b.first_name
 _REMOVED: Final = """DELETE FROM compliance_listmembership m USING import_undo u
   WHERE m.id = u.id AND (m.import_job_id = %(job)s) IS TRUE"""
 _NOBODY: Final = """DELETE FROM import_undo u WHERE u.id IS NULL
-  OR EXISTS (SELECT FROM compliance_importbefore b WHERE b.job_id = %(job)s AND b.contact_id = u.contact_id)
+  OR EXISTS (SELECT FROM compliance_importbefore b WHERE (b.job_id = %(job)s) IS TRUE AND b.contact_id = u.contact_id)
   OR EXISTS (SELECT FROM compliance_listmembership m WHERE m.contact_id = u.contact_id)"""
 _UNLINKED: Final = """UPDATE compliance_importrow r SET contact_id = NULL FROM import_undo u
   WHERE r.contact_id = u.contact_id"""

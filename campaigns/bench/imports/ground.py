@@ -256,10 +256,11 @@ def export(folder: Path) -> dict[str, Path]:
 
 
 def empty() -> None:
-    """Empty both tables as their owner; what they had on disk is gone at once."""
+    """Empty both tables as their owner, and have written to disk what any earlier step left to be written."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(f"TRUNCATE {', '.join(TABLES)} CASCADE")
         cursor.execute("VACUUM ANALYZE compliance_contact, compliance_listmembership")
+        cursor.execute("CHECKPOINT")
 
 
 def raw_copy(table: str, path: Path) -> float:
