@@ -142,7 +142,6 @@ class ImportJobAdmin(ReadOnlyAdmin):
             "person": attestations.person_of(record) if record else None,
             "sample": _sample(job),
             "proof": _answered(job) if job.proof_at else [],
-            "on_list": lists.reason_counts_of_import(job),
             "is_held": job.state == ImportState.HELD,
             "may_decide": job.state == ImportState.HELD and self._may(request),
         }
