@@ -30,8 +30,8 @@ def known(campaign: Campaign, chosen: Sequence[ContactList], needed: Collection[
     if (only and only.sql == narrowing.NOBODY) or lists.few(chosen) is not None:
         return audience.count(campaign.organization_id, chosen, needed, only)
     segment = narrowing.chosen(campaign)
-    asked = {"lists": sorted(one.pk for one in chosen), "segment": segment["conditions"] if segment else None}
-    keys = tuple(asked["lists"])
+    keys = tuple(sorted(one.pk for one in chosen))
+    asked = {"lists": list(keys), "segment": segment["conditions"] if segment else None}
     questions = [Question("audience", asked, keys)]
     if needed:
         questions.append(Question("blanks", {**asked, "needed": sorted(needed)}, keys))
@@ -40,16 +40,17 @@ def known(campaign: Campaign, chosen: Sequence[ContactList], needed: Collection[
 
 def _facts(people: Kept, blanks: Kept | None = None) -> AudienceFacts:
     kept = [people, blanks] if blanks else [people]
-    told = {"waits": any(one.waits for one in kept), "failed": any(one.failed for one in kept)}
+    waits, failed = any(one.waits for one in kept), any(one.failed for one in kept)
     if people.answer is None:
-        return AudienceFacts(is_counted=False, are_values_counted=False, **told)
+        return AudienceFacts(is_counted=False, are_values_counted=False, waits=waits, failed=failed)
     without = [(name, n) for name, n in blanks.answer["missing"]] if blanks and blanks.answer else []
     return replace(
         audience.facts([(country, reason, basis, n) for country, reason, basis, n in people.answer["groups"]], without),
         are_values_counted=blanks is None or blanks.answer is not None,
         counted_at=min(one.at for one in kept if one.at),
         has_changed=any(one.changed for one in kept),
-        **told,
+        waits=waits,
+        failed=failed,
     )
 
 

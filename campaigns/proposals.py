@@ -27,7 +27,7 @@ NOBODY = 0  # delivery of a draft: its links open and say that they are only a d
 def propose(campaign: Campaign, *, for_page: bool = False) -> gate.Proposal:
     """Return everything the gate judges, from the database as it stands now.
 
-    Everybody is counted; `for_page` counts short lists only, and takes what is known of long ones (campaigns.headcount).
+    Everybody is counted; `for_page` counts short lists only and takes what is known of long ones (headcount).
     """
     lists = list(campaign.lists.order_by("pk"))
     problems: tuple[str, ...] = ()

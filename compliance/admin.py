@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import audit
-from compliance import answers, attestations, background, countries, lists, saved_page, tasks
+from compliance import answers, attestations, background, countries, saved_page, tasks
 from compliance.errors import ImportRefusedError
 from compliance.evidence import as_download as evidence_response
 from compliance.imports import fixes

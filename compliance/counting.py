@@ -62,8 +62,8 @@ class Question:
 class Kept:
     """What is known: `answer` None where nothing is, counted `at`.
 
-    `waits`: a newer one is on its way. `failed`: it took too long for a worker too. `changed`: the lists are not as they
-    were.
+    `waits`: a newer one is on its way. `failed`: it took too long for a worker too. `changed`: the lists are otherwise
+    by now.
     """
 
     answer: Answer | None = None
@@ -162,7 +162,8 @@ def _states(organization: Organization, keys: set[int]) -> dict[int, str]:
         cursor.execute(
             """SELECT l.id, l.people_count, l.held_at IS NOT NULL, l.closed_at IS NOT NULL, up.stand FROM
                  compliance_contactlist l LEFT JOIN LATERAL (
-                   SELECT concat(count(*) FILTER (WHERE j.state = 'done'), '/', count(*) FILTER (WHERE j.state = 'held'),
+                   SELECT concat(count(*) FILTER (WHERE j.state = 'done'), '/',
+                          count(*) FILTER (WHERE j.state = 'held'),
                           '/', count(*) FILTER (WHERE j.state = 'reading'), '/', max(j.finished_at)) AS stand
                    FROM compliance_importjob j WHERE j.contact_list_id = l.id) up ON true
                WHERE l.organization_id = %s AND l.id = ANY(%s)""",

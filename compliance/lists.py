@@ -21,7 +21,7 @@ _FROM = """
 FROM compliance_listmembership m
 JOIN compliance_contact c ON c.id = m.contact_id
 JOIN compliance_contactlist l ON l.id = m.contact_list_id
-WHERE l.organization_id = %(organization)s AND l.id = ANY(%(lists)s)
+WHERE l.organization_id = %(organization)s AND l.id = ANY(%(lists)s) AND m.contact_list_id = ANY(%(lists)s)
 """
 
 

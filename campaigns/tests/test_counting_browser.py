@@ -1,4 +1,4 @@
-"""Pages of long lists in a real browser: while they are counted, when the figures come by themselves, all four looks."""
+"""Pages of long lists in a real browser: being counted, then with figures that come by themselves; four looks."""
 
 from __future__ import annotations
 
