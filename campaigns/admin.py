@@ -22,7 +22,9 @@ from campaigns import approve, held, sealed
 from campaigns.content import snapshot as snapshots
 from campaigns.content.compile import compile_message
 from campaigns.models import Campaign, CampaignState, Snapshot
-from campaigns.proposals import draft_urls, example_values
+from campaigns.proposals import draft_urls, example_values, propose
+from compliance import tasks
+from compliance.views import poke
 from sendserver.lib.cells import waiting_first
 from sendserver.lib.readonly import ReadOnlyAdmin
 from sendserver.lib.states import TransitionRefusedError
@@ -100,6 +102,8 @@ class CampaignAdmin(ReadOnlyAdmin):
 
     def _page(self, request: HttpRequest, row: Campaign, form: AnswerForm | None = None) -> dict[str, Any]:
         content = row.snapshot.content if row.snapshot else {}
+        if row.state == CampaignState.HELD and propose(row, for_page=True).audience.waits:
+            poke(tasks.count_people, row.organization_id)  # while staff reads: the answer asks for the figures
         return {
             "campaign": row,
             "content": content,

@@ -13,11 +13,15 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
+from django.urls import reverse
 
 from accounts.models import User
-from campaigns import lifecycle, narrowing
+from accounts.notices import send_notice
+from accounts.people import members_to_notify
+from campaigns import headcount, lifecycle, narrowing
 from campaigns.compose import StaleDraftError, content_of
 from campaigns.content import snapshot as snapshots
 from campaigns.errors import CampaignError
@@ -49,6 +53,7 @@ class Order:
     zone: str = "UTC"
     typed: int | None = None
     segment: str | None = None  # narrowing.digest() of the page; None where no page was
+    counted: str | None = None  # headcount.mark() of the page's figures; None where no page was: everybody is counted
 
 
 @dataclass(frozen=True)
@@ -74,13 +79,24 @@ def approve(campaign: Campaign, order: Order, *, actor: User) -> Ordered:
         raise StaleDraftError("This draft changed since you opened the page. Look at it again.")
     if order.segment is not None and order.segment != narrowing.digest(narrowing.chosen(locked)):
         raise StaleDraftError("The segment was changed since you opened the page. Look at it again.")
-    proposal = propose(locked)
+    proposal = propose(locked, for_page=order.counted is not None)
+    _refuse_other_figures(order, proposal.audience)
     _refuse(order, proposal.audience.mailable)
     answer = gate.judge(proposal)
     if answer.decision != gate.BLOCK:
         _freeze(locked, order, proposal, answer, actor)
     gate.record(answer, organization=locked.organization, subject_uid=locked.uid, actor=actor, at=proposal.now)
     return Ordered(locked, answer, accepted=answer.decision != gate.BLOCK)
+
+
+def _refuse_other_figures(order: Order, audience: gate.AudienceFacts) -> None:
+    """Ask for a fresh look unless the figures are the ones that the page showed, and still hold (decision 0042)."""
+    if order.counted is None:
+        return
+    if not headcount.is_recent(audience):
+        raise StaleDraftError("Who gets it is being counted anew. Look at the new figures, then approve.")
+    if headcount.mark(audience) != order.counted:
+        raise StaleDraftError("The number of people changed since you opened the page. Look at it again.")
 
 
 def _refuse(order: Order, people: int) -> None:
@@ -117,7 +133,19 @@ def _freeze(campaign: Campaign, order: Order, proposal: gate.Proposal, answer: g
         approved_by=actor,
         scheduled_at=order.at or proposal.now,
         schedule_zone=order.zone,
+        approved_on=_approved_on(order, proposal.audience),
+        look_again="",
     )
+
+
+def _approved_on(order: Order, audience: gate.AudienceFacts) -> dict[str, object] | None:
+    if audience.counted_at is None:
+        return None
+    return {
+        "people": audience.mailable,
+        "counted_at": audience.counted_at.isoformat(timespec="seconds"),
+        "at_once": order.at is None,
+    }
 
 
 def _start_state(at: datetime | None) -> str:
@@ -152,10 +180,15 @@ def decide_held(campaign: Campaign, *, release: bool, actor: User, reason: str) 
         raise OrderRefusedError("answer", "You are in this organization’s team; somebody else has to answer.")
     if not release:
         return lifecycle.move(campaign, CampaignState.DRAFT, actor=actor, reason=reason, **_unfrozen())
-    answer = gate.judge(propose(campaign))
+    proposal = propose(campaign, for_page=True)
+    if not (proposal.audience.is_counted and proposal.audience.are_values_counted):
+        raise OrderRefusedError("release", "Who gets it is being counted. Answer again in a minute.")
+    answer = gate.judge(proposal)
     if answer.decision == gate.BLOCK:
         raise OrderRefusedError("release", f"A rule blocks it: {answer.open_checks[0].text}")
-    lifecycle.move(campaign, _start_state(campaign.scheduled_at), actor=actor, reason=reason)
+    # Of a long list these are figures of before: the planner judges once more, on those of its moment.
+    told = campaign.approved_on or _approved_on(Order(uuid.uuid4(), 0), proposal.audience)
+    lifecycle.move(campaign, _start_state(campaign.scheduled_at), actor=actor, reason=reason, approved_on=told)
     overruled = gate.Answer(gate.PASS, (*answer.checks, _by_person(reason)), answer.content_sha256)
     gate.record(overruled, organization=campaign.organization, subject_uid=campaign.uid, actor=actor, at=clock.now())
     return campaign
@@ -168,11 +201,56 @@ def against_start(campaign: Campaign) -> str:
     """
     if campaign.send_key is None:
         return ""
-    newest = Verdict.objects.filter(subject_uid=campaign.uid).order_by("-pk").first()
-    was_read = newest is not None and any(check["id"] == STAFF_REVIEW for check in newest.checks)
+    return _against(campaign, _was_read(campaign))
+
+
+def _against(campaign: Campaign, was_read: bool) -> str:
     answer = gate.judge(propose(campaign))
     stops = (gate.BLOCK,) if was_read else (gate.BLOCK, gate.HOLD)
     return next((check.text for check in answer.open_checks if check.decision in stops), "")
+
+
+def _was_read(campaign: Campaign) -> bool:
+    """Tell whether staff read the campaign and let it go."""
+    newest = Verdict.objects.filter(subject_uid=campaign.uid).order_by("-pk").first()
+    return newest is not None and any(check["id"] == STAFF_REVIEW for check in newest.checks)
+
+
+def against_approval(campaign: Campaign) -> str:
+    """Return what speaks against planning a campaign that was approved on kept figures, "" for nothing.
+
+    Counts everybody: for the planner.
+    """
+    return _against(campaign, _was_read(campaign)) if campaign.approved_on else ""
+
+
+def too_many(campaign: Campaign, people: int) -> str:
+    """Return what to say when the frozen audience is bigger than what was approved, "" where it is not.
+
+    Fewer are fine: who said no in between is spared. A later start is approved for the lists as they are then, and what
+    staff read is theirs; only an order to send at once means the number that was shown.
+    """
+    told = campaign.approved_on
+    if not told or not told["at_once"] or people <= told["people"] * (1 + policy.APPROVED_GROWTH):
+        return ""
+    if _was_read(campaign):
+        return ""
+    more = people - told["people"]
+    return f"{people:,} people would get it now, {more:,} more than the {told['people']:,} that were approved."
+
+
+@transaction.atomic
+def give_back(campaign: Campaign, reason: str) -> Campaign:
+    """Make a campaign a draft again that is not what was approved any more, and write to who approved it."""
+    approver = campaign.approved_by
+    lifecycle.move(campaign, CampaignState.DRAFT, actor=None, reason=reason, **_unfrozen(), look_again=reason)
+    url = f"{settings.BASE_URL}{reverse('campaign_review', args=[campaign.uid])}"
+    context = {"campaign": campaign, "reason": reason, "url": url}
+    people = [approver] if approver else members_to_notify(campaign.organization, urgent=True)
+    send_notice(
+        people, subject=f"{campaign.name}: look again", template="emails/campaign_look_again.txt", context=context
+    )
+    return campaign
 
 
 def _by_person(reason: str) -> gate.Check:
@@ -186,6 +264,7 @@ def _unfrozen() -> dict[str, object]:
         "send_key": None,
         "scheduled_at": None,
         "approved_by": None,
+        "approved_on": None,
     }
 
 

@@ -136,6 +136,7 @@ class ApproveForm(forms.Form):
     key = forms.UUIDField(widget=forms.HiddenInput)
     version = forms.IntegerField(widget=forms.HiddenInput)
     segment = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
+    counted = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
     when = forms.ChoiceField(
         choices=[
             ("now", "Now | As soon as you press the button"),
@@ -196,5 +197,11 @@ class ApproveForm(forms.Form):
         key: UUID = data["key"]
         zone = data["zone"] or "UTC"
         return Order(
-            key=key, version=data["version"], at=data.get("at"), zone=zone, typed=data["typed"], segment=data["segment"]
+            key=key,
+            version=data["version"],
+            at=data.get("at"),
+            zone=zone,
+            typed=data["typed"],
+            segment=data["segment"],
+            counted=data["counted"],
         )

@@ -21,7 +21,8 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     S.DRAFT: frozenset({S.HELD, S.SCHEDULED, S.PLANNING}),
     S.HELD: frozenset({S.DRAFT, S.SCHEDULED, S.PLANNING, S.STOPPED}),
     S.SCHEDULED: frozenset({S.DRAFT, S.PLANNING, S.STOPPED}),
-    S.PLANNING: frozenset({S.SENDING, S.PAUSED, S.STOPPED, S.SENT}),  # SENT: nobody was left to mail
+    # SENT: nobody was left to mail. DRAFT: it is not what was approved any more (approve.against_approval).
+    S.PLANNING: frozenset({S.SENDING, S.PAUSED, S.STOPPED, S.SENT, S.DRAFT}),
     S.SENDING: frozenset({S.PAUSED, S.SENT, S.STOPPED}),
     S.PAUSED: frozenset({S.PLANNING, S.SENDING, S.SENT, S.STOPPED}),  # SENT: the last answer came during the pause
     S.SENT: frozenset(),

@@ -8,6 +8,7 @@ here, and nothing is decided about content.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
@@ -18,6 +19,7 @@ from django.db import connection, transaction
 
 from accounts import audit
 from campaigns import approve, brakes, canary, lifecycle, narrowing
+from campaigns.errors import CampaignError
 from campaigns.models import Brake, Campaign, CampaignState, Canary, Chunk
 from campaigns.sending.poke import poke_after_commit
 from campaigns.sending.relays import KEYS
@@ -96,23 +98,42 @@ def plan(campaign: Campaign) -> PlanResult:
     """Write the deliveries and chunks of a campaign in state PLANNING and move it on; harmless to call twice.
 
     Two planners at once wait for each other, and the second finds the plan made; one that is killed leaves nothing.
+    A campaign that is not what was approved any more becomes a draft again, for a fresh look (decision 0042).
     """
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, campaign.pk % 2**31])
-        campaign.refresh_from_db()
-        if campaign.state != CampaignState.PLANNING:
-            return PlanResult(campaign.planned_count, campaign.mailable_count, is_new=False)
-        return _plan(campaign)
+    try:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, campaign.pk % 2**31])
+            campaign.refresh_from_db()
+            if campaign.state != CampaignState.PLANNING:
+                return PlanResult(campaign.planned_count, campaign.mailable_count, is_new=False)
+            return _plan(campaign)
+    except NotAsApprovedError as error:
+        return _give_back(campaign, str(error))
+
+
+class NotAsApprovedError(CampaignError):
+    """The audience is not the one that was approved; the text says how, for the author. Nothing of a plan is kept."""
+
+
+def _give_back(campaign: Campaign, reason: str) -> PlanResult:
+    campaign.refresh_from_db()
+    with suppress(TransitionRefusedError):  # somebody stopped it meanwhile
+        approve.give_back(campaign, reason)
+    return PlanResult(0, 0, is_new=False)
 
 
 def _plan(campaign: Campaign) -> PlanResult:
     registers.check_new()
+    if against := approve.against_approval(campaign):
+        raise NotAsApprovedError(against)
     first = unproven(list(campaign.lists.all()))
     before = canary.pooled(campaign.organization, first) if first else 0
     sampled = _write_sampled(campaign, first, before) if first else _write_deliveries(campaign)
     counts = _counts(campaign)
     mailable = counts.pop("", 0)
+    if more := approve.too_many(campaign, mailable):
+        raise NotAsApprovedError(more)
     result = PlanResult(mailable + sum(counts.values()), mailable, counts)
     _write_chunks(campaign, mailable, canary.begin(campaign, first, sampled, before) if first else None)
     _write_tallies(campaign, result)
@@ -229,7 +250,10 @@ def _start(campaign: Campaign) -> None:
         if against:
             brakes.set_brake(Brake.Kind.STAFF, against, campaign=campaign)
         try:
-            lifecycle.move(campaign, CampaignState.PLANNING, actor=None, reason="The planned time has come")
+            # Judged just now, and approved for the lists as they are at this time: no second look by the planner.
+            lifecycle.move(
+                campaign, CampaignState.PLANNING, actor=None, reason="The planned time has come", approved_on=None
+            )
         except TransitionRefusedError:
             return  # another beat was faster, or somebody unscheduled it
         audit.record(

@@ -8,7 +8,7 @@ from typing import Any
 
 from accounts import allowance, domains, standing
 from accounts.models import FromAddress, Organization
-from campaigns import audience, narrowing
+from campaigns import audience, headcount, narrowing
 from campaigns.compose import content_of, identity_of, profile_of
 from campaigns.content.body import Built
 from campaigns.content.compile import CompiledMessage, MessageContent, compile_message
@@ -24,8 +24,11 @@ from sendserver.lib import clock
 NOBODY = 0  # delivery of a draft: its links open and say that they are only a draft's
 
 
-def propose(campaign: Campaign, *, lately: bool = False) -> gate.Proposal:
-    """Return everything the gate judges, from the database as it stands now; `lately` may use counts a minute old."""
+def propose(campaign: Campaign, *, for_page: bool = False) -> gate.Proposal:
+    """Return everything the gate judges, from the database as it stands now.
+
+    Everybody is counted; `for_page` counts short lists only and takes what is known of long ones (headcount).
+    """
     lists = list(campaign.lists.order_by("pk"))
     problems: tuple[str, ...] = ()
     message: CompiledMessage | None = None
@@ -37,8 +40,10 @@ def propose(campaign: Campaign, *, lately: bool = False) -> gate.Proposal:
     except ContentError as error:
         problems = error.problems
     needed = message.needed_fields if message else frozenset()
-    count = audience.count_lately if lately else audience.count
-    people = count(campaign.organization_id, lists, needed, narrowing.where(campaign))
+    if for_page:
+        people = headcount.known(campaign, lists, needed)
+    else:
+        people = audience.count(campaign.organization_id, lists, needed, narrowing.where(campaign))
     trials = _trials(message, campaign, lists) if message and content and content.from_address else ()
     return gate.Proposal(
         now=clock.now(),

@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import audit
-from compliance import answers, attestations, background, countries, lists, saved_page, tasks
+from compliance import answers, attestations, background, countries, saved_page, tasks
 from compliance.errors import ImportRefusedError
 from compliance.evidence import as_download as evidence_response
 from compliance.imports import fixes
@@ -142,7 +142,6 @@ class ImportJobAdmin(ReadOnlyAdmin):
             "person": attestations.person_of(record) if record else None,
             "sample": _sample(job),
             "proof": _answered(job) if job.proof_at else [],
-            "on_list": lists.reason_counts_of_import(job),
             "is_held": job.state == ImportState.HELD,
             "may_decide": job.state == ImportState.HELD and self._may(request),
         }

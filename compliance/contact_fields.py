@@ -18,7 +18,7 @@ from compliance import policy
 from compliance.errors import FieldRefusedError
 from compliance.imports import kinds
 from compliance.imports.columns import Plan, plan_of
-from compliance.models import ContactField, ImportJob, ImportState
+from compliance.models import ContactField, ContactList, ImportJob, ImportState
 from compliance.tags import key_of
 
 WORDS: Final[dict[str, str]] = {
@@ -27,6 +27,7 @@ WORDS: Final[dict[str, str]] = {
     kinds.DATE: "a date",
     kinds.YES_NO: "yes or no",
 }
+UPLOADS: Final = 100  # of a list, whose columns a text can name
 # Uploads whose people, if they stand at all, hold no values of theirs.
 _WITHOUT: Final = (
     ImportState.UPLOADED,
@@ -39,6 +40,14 @@ _WITHOUT: Final = (
 def all_of(organization: Organization) -> list[ContactField]:
     """Return an organization's further columns, by name."""
     return list(ContactField.objects.for_org(organization).order_by("key"))
+
+
+def names_of_lists(lists: Iterable[ContactList]) -> set[str]:
+    """Return the names of the further columns that the newest UPLOADS into these lists kept, as people have them."""
+    jobs = ImportJob.objects.filter(contact_list__in=[row.pk for row in lists])
+    jobs = jobs.exclude(state__in=(*_WITHOUT, ImportState.REFUSED)).exclude(columns={})
+    newest = jobs.only("columns", "header").order_by("-pk")[:UPLOADS]
+    return {name for job in newest for name, _ in kept(plan_of(job)).values()}
 
 
 def kept(plan: Plan) -> dict[int, tuple[str, str]]:

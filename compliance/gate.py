@@ -80,7 +80,10 @@ class SegmentFacts:
 
 @dataclass(frozen=True)
 class AudienceFacts:
-    """Who would get it now: counts only."""
+    """Who would get it: counts only, of this moment unless `counted_at` says of which.
+
+    Where `is_counted` is False nothing is known yet, and nobody may read the zeros as "nobody".
+    """
 
     total: int = 0
     mailable: int = 0
@@ -88,6 +91,13 @@ class AudienceFacts:
     left_out: tuple[tuple[str, str, int], ...] = ()  # reason code, words, people
     without_express: int = 0  # mailable by a basis that is not an express permission
     missing_values: tuple[tuple[str, int], ...] = ()  # needed field, mailable people without it
+    left_by_country: tuple[tuple[str, str, int], ...] = ()  # country, words of the reason, people; most first
+    is_counted: bool = True
+    are_values_counted: bool = True  # `missing_values` may be counted apart
+    counted_at: datetime | None = None
+    has_changed: bool = False  # the lists are not as they were then
+    waits: bool = False  # a worker counts anew
+    failed: bool = False  # it took too long
 
 
 @dataclass(frozen=True)

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import time
-import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from django.core.cache import cache
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from accounts import audit
 from accounts.models import Organization, User
+from compliance import policy
 from compliance.consent import country_sql, mailable_sql
 from compliance.models import ContactList, ImportJob, ListMembership
 from compliance.suppression import live_suppression_sql
 from sendserver.lib import clock
 
-WORTH_KEEPING: Final = 0.1  # seconds that counting took
-LONGER: Final = 60.0  # times what it took, a count is kept
-KEPT_AT_MOST: Final = 300.0  # seconds
 _FROM = """
 FROM compliance_listmembership m
 JOIN compliance_contact c ON c.id = m.contact_id
 JOIN compliance_contactlist l ON l.id = m.contact_list_id
-WHERE l.organization_id = %(organization)s AND l.id = ANY(%(lists)s)
+WHERE l.organization_id = %(organization)s AND l.id = ANY(%(lists)s) AND m.contact_list_id = ANY(%(lists)s)
 """
 
 
@@ -66,11 +60,46 @@ def close_list(contact_list: ContactList, *, actor: User) -> bool:
 
 
 def recount(contact_list: ContactList) -> int:
-    """Write and return how many people are on the list."""
-    count = ListMembership.objects.filter(contact_list=contact_list).count()
+    """Write and return how many people are on the list; reads all of it, so it is for workers."""
+    with transaction.atomic():
+        _hold(contact_list)
+        count = ListMembership.objects.filter(contact_list=contact_list).count()
+        _write_count(contact_list, count)
+    return count
+
+
+def step(contact_list: ContactList, by: int) -> None:
+    """Bring the number of people in step after `by` came (or, below 0, went); reads no more than a short list."""
+    with transaction.atomic():
+        before = _hold(contact_list)
+        some = few([contact_list])
+        _write_count(contact_list, max(0, before + by) if some is None else some)
+
+
+def _hold(contact_list: ContactList) -> int:
+    """Lock the list's row, so that what somebody else has not committed yet is not lost to a count."""
+    return ContactList.objects.select_for_update().values_list("people_count", flat=True).get(pk=contact_list.pk)
+
+
+def _write_count(contact_list: ContactList, count: int) -> None:
     ContactList.objects.filter(pk=contact_list.pk).update(people_count=count)
     contact_list.people_count = count
-    return count
+
+
+def few(lists: Iterable[ContactList]) -> int | None:
+    """Return how many memberships lists have together, None where a page must not count them: more than the bound."""
+    rows = ListMembership.objects.filter(contact_list__in=[row.pk for row in lists]).order_by()
+    return _up_to_the_bound(rows)
+
+
+def few_of_import(job: ImportJob) -> int | None:
+    """Return how many memberships an upload has, None where they are more than a page counts."""
+    return _up_to_the_bound(ListMembership.objects.filter(import_job=job).order_by())
+
+
+def _up_to_the_bound(rows: QuerySet[ListMembership]) -> int | None:
+    found = rows.values("contact_id")[: policy.COUNTED_AT_ONCE + 1].count()
+    return found if found <= policy.COUNTED_AT_ONCE else None
 
 
 def mailable_count(contact_list: ContactList) -> int:
@@ -90,45 +119,24 @@ def reason_counts(lists: Iterable[ContactList]) -> dict[int, dict[str, int]]:
     return found
 
 
-@dataclass(frozen=True)
-class Counted:
-    """Counts of some lists (keys as `reason_counts`) and the seconds since 1970 at which they were made."""
-
-    counts: dict[int, dict[str, int]]
-    at: float
-
-
-def recent_reason_counts(organization: Organization, lists: Iterable[ContactList]) -> Counted:
-    """Return the counts of lists for an overview, some minutes old at most where counting takes long.
-
-    What took a second to count is kept for a minute, at most KEPT_AT_MOST: a page of long lists stays quick, also
-    while one of them is read. Nothing is decided by these figures; planning counts anew.
-    """
-    rows = list(lists)
-    state = repr([(row.pk, row.people_count, row.held_at) for row in rows])
-    key = f"list-counts:{organization.pk}:{zlib.crc32(state.encode())}"
-    kept = cache.get(key)
-    if isinstance(kept, Counted):
-        return kept
-    begun = time.monotonic()
-    made = Counted(reason_counts(rows), clock.now().timestamp())
-    took = time.monotonic() - begun
-    if took > WORTH_KEEPING:
-        cache.set(key, made, min(KEPT_AT_MOST, LONGER * took))
-    return made
-
-
 def reason_counts_of_import(job: ImportJob) -> dict[str, int]:
     """Return how many people of one upload stand under each reason ("" is mailable)."""
     sql = f"SELECT {state_sql()} AS reason, count(*) {_FROM} AND m.import_job_id = {int(job.pk)} GROUP BY 1"
     return dict(_fetch(sql, [job.contact_list]))
 
 
-def breakdown(contact_list: ContactList) -> list[tuple[str, str, int]]:
-    """Return (country code, reason, people) of a list in one walk; "" is unknown and mailable."""
-    sql = f"""SELECT place, reason, count(*)
-      FROM (SELECT {country_sql()} AS place, {state_sql()} AS reason {_FROM}) AS person GROUP BY 1, 2"""  # noqa: S608
-    return [(place, reason, people) for place, reason, people in _fetch(sql, [contact_list])]
+def breakdowns(lists: Iterable[ContactList]) -> dict[int, list[tuple[str, str, int]]]:
+    """Return, for each list's key, (country code, reason, people) in one walk; "" is unknown and mailable."""
+    rows = list(lists)
+    found: dict[int, list[tuple[str, str, int]]] = {row.pk: [] for row in rows}
+    if not rows:
+        return found
+    sql = f"""SELECT list, place, reason, count(*)
+      FROM (SELECT l.id AS list, {country_sql()} AS place, {state_sql()} AS reason {_FROM}) AS person
+      GROUP BY 1, 2, 3"""  # noqa: S608
+    for pk, place, reason, people in _fetch(sql, rows):
+        found[pk].append((place, reason, people))
+    return found
 
 
 def country_counts(rows: Iterable[tuple[str, str, int]]) -> list[tuple[str, int, int]]:

@@ -94,7 +94,7 @@ def add_person(contact_list: ContactList, person: Person, permission: Permission
             )
     except IntegrityError as error:
         raise PersonRefusedError(f"{address.original} is already on this list.", "address") from error
-    lists.recount(contact_list)
+    lists.step(contact_list, 1)
     if permission.basis and permission.consent_at:
         step = Step(Kind.RECORDED, permission.consent_at, contact_list, permission.basis, actor)
         consent_events.record(contact, step, Circumstances(source=permission.source))
@@ -193,7 +193,7 @@ def remove_from_list(contact_list: ContactList, contact: Contact, *, actor: User
     """Take a person off one list; tell whether they were on it."""
     gone, _ = ListMembership.objects.filter(contact_list=contact_list, contact=contact).delete()
     if gone:
-        lists.recount(contact_list)
+        lists.step(contact_list, -1)
         _audit("contact.removed", contact, actor, {"list": str(contact_list.uid)})
     return bool(gone)
 
@@ -208,12 +208,12 @@ def remove(contact: Contact, *, actor: User) -> None:
 
 def delete(contact: Contact) -> None:
     """Delete a person and every membership, not audited; for callers that say why themselves."""
-    touched = list(ContactList.objects.filter(memberships__contact=contact))
+    touched = list(ContactList.objects.filter(memberships__contact=contact).order_by("pk"))
     tags.forget(contact)
     ProofRow.objects.filter(contact=contact).delete()  # what the sender wrote of their sign-up
     contact.delete()
     for row in touched:
-        lists.recount(row)
+        lists.step(row, -1)
 
 
 def stopped_ids(organization: Organization, contact_ids: Sequence[int]) -> set[int]:

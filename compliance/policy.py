@@ -246,6 +246,9 @@ SEGMENT_GROUPS: Final = N("SEGMENT_GROUPS", 5, "groups", G, "Groups of condition
 SEGMENT_CONDITIONS: Final = N("SEGMENT_CONDITIONS", 20, "conditions", G, "Conditions of a segment, at most")
 SEGMENT_DAYS: Final = N("SEGMENT_DAYS", 3650, "days", G, "A condition looks back, at most")
 SEGMENT_COUNT_S: Final = N("SEGMENT_COUNT_S", 120, "seconds", G, "Counting a segment may take, at most")
+G = "COUNT-LIMITS"
+COUNTED_AT_ONCE: Final = N("COUNTED_AT_ONCE", 5_000, "people", G, "A page counts by itself, at most")
+COUNT_S: Final = N("COUNT_S", 300, "seconds", G, "Counting a long list may take, at most")
 
 # --- Where a list comes from (compliance.provenance; points: decision 0030)
 P = "SRC-PATTERN"
@@ -311,6 +314,12 @@ HIDDEN_MAX_CHARS: Final = N("HIDDEN_MAX_CHARS", 200, "characters", "CONTENT-HIDD
 MERGE_SAMPLES: Final = N("MERGE_SAMPLES", 20, "people", "CONTENT-MERGE", "Messages written for trial before a check")
 TEST_SENDS_PER_H: Final = N("TEST_SENDS_PER_H", 20, "an hour", "SEND-RAMP", "Test messages to oneself")
 TYPED_COUNT_ABOVE: Final = N("TYPED_COUNT_ABOVE", 1000, "people", "SEND-CONFIRM", "The number of people is typed above")
+FIGURES_AGE_MIN: Final = N(
+    "FIGURES_AGE_MIN", 10, "minutes", "SEND-CONFIRM", "Counts of a long list that a campaign is approved on, at most"
+)
+APPROVED_GROWTH: Final = N(
+    "APPROVED_GROWTH", 0.001, "share", "SEND-CONFIRM", "More people than were approved that are asked about again"
+)
 WARNED_VOLUME_SHARE: Final = N("WARNED_VOLUME_SHARE", 0.5, "share", "ABUSE-RESPONSE", "Allowance left after a warning")
 
 # --- Strikes and the abuse desk

@@ -176,10 +176,11 @@ def confirm(row: Signup, *, network: str, without_counting: bool = False) -> boo
         "signup": row,
     }
     country = {"country": assumed(address.domain, "")}
-    ListMembership.objects.update_or_create(
+    _, is_new = ListMembership.objects.update_or_create(
         contact_list=row.form.contact_list, contact=contact, defaults=yes, create_defaults={**yes, **country}
     )
-    lists.recount(row.form.contact_list)
+    if is_new:
+        lists.step(row.form.contact_list, 1)
     list_exits.come_back(row.form.contact_list, address.key)
     suppression.lift_by_optin(_record(row, contact, now))
     if row.tracking_wording and not without_counting:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from compliance import registers, saved_page, tag_orders
-from compliance.imports import abandoned, undo
+from compliance import counting, list_counts, registers, saved_page, tag_orders
+from compliance.imports import abandoned, fixes, undo
 from compliance.imports.run import run, waiting
 from compliance.imports.scan import scan
 from compliance.models import ImportJob, ImportState
 from compliance.provenance import marks
-from compliance.segments import counts
+from compliance.segments import counts as segments
 from sendserver.lib import clock
 
+# Whoever counts for pages has to be loaded: these answer compliance.counting.
+ANSWER = (list_counts, fixes, segments)
 _COUNTED = (ImportState.MAPPED, ImportState.ANSWERED)
 
 
@@ -68,10 +70,10 @@ def remember_lists() -> int:
     return marks.remember_all()
 
 
-@shared_task(name="compliance.count_segments")
-def count_segments(_organization_id: int = 0) -> int:
-    """Count the segments that pages asked for, whoever's; return how many."""
-    return counts.work()
+@shared_task(name="compliance.count_people")
+def count_people(_organization_id: int = 0) -> int:
+    """Count what pages asked for, whoever's; return how many counts were made."""
+    return counting.work()
 
 
 @shared_task(name="compliance.carry_tag_orders")

@@ -37,7 +37,7 @@ app.conf.beat_schedule = {
     "retention": {"task": "pages.retention", "schedule": crontab(hour="3", minute="20")},
     "resume-imports": {"task": "compliance.resume_imports", "schedule": 30.0},
     "remember-lists": {"task": "compliance.remember_lists", "schedule": 60.0},
-    "count-segments": {"task": "compliance.count_segments", "schedule": 15.0},
+    "count-people": {"task": "compliance.count_people", "schedule": 15.0},
     "carry-tag-orders": {"task": "compliance.carry_tag_orders", "schedule": 15.0},
     "judge-reputation": {"task": "abuse.judge_reputation", "schedule": 60.0},
     "count-months": {"task": "abuse.count_months", "schedule": crontab(minute="22")},

@@ -57,6 +57,10 @@ class Campaign(models.Model):
     schedule_zone = models.CharField(max_length=64, blank=True)
     send_key = models.UUIDField(null=True, unique=True)  # idempotency of the Send button
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    # What a long list's approval rested on: {"people", "counted_at", "at_once"}; null where everybody was counted at
+    # the press. The planner then looks once more (campaigns.approve.against_approval).
+    approved_on = models.JSONField(null=True)
+    look_again = models.TextField(blank=True, default="", db_default="")  # why the planner gave it back, for its author
     planned_at = models.DateTimeField(null=True, blank=True)
     planned_count = models.PositiveIntegerField(default=0)  # rows of delivery, left-out ones included
     mailable_count = models.PositiveIntegerField(default=0)  # of these, in chunks

@@ -21,8 +21,9 @@ from campaigns.forms import DraftForm
 from campaigns.models import Campaign, CampaignState
 from campaigns.proposals import draft_urls, example_values, propose
 from campaigns.sending.trial import send_trial
-from compliance import gate, policy
+from compliance import gate, policy, tasks
 from compliance.models import Contact
+from compliance.views import poke
 from sendserver.lib import ratelimit
 
 PICKER_SIZE = 12
@@ -104,13 +105,17 @@ def _page(request: PortalRequest, campaign: Campaign, form: DraftForm, *, status
 
 
 def _checks(campaign: Campaign) -> dict[str, Any]:
-    proposal = propose(campaign, lately=True)
+    proposal = propose(campaign, for_page=True)
+    if proposal.audience.waits:
+        poke(tasks.count_people, campaign.organization_id)
     answer = gate.judge(proposal)
     passed = [check for check in answer.checks if check.ok]
     counts = answer.counts()
+    counting = sum(1 for check in answer.checks if check.evidence.get("counting"))
     return {
         "answer": answer,
-        "to_fix": counts[gate.BLOCK],
+        "counting": counting,
+        "to_fix": counts[gate.BLOCK] - counting,
         "to_hold": counts[gate.HOLD],
         "advice": counts[gate.WARN],
         "passed": passed[:4],

@@ -53,7 +53,10 @@ def progress(request: PortalRequest, uid: UUID) -> HttpResponse:
     """Show how far a campaign is; htmx asks again for the part that changes."""
     campaign = get_object_for(request, Campaign, uid)
     if campaign.state == CampaignState.DRAFT:
-        return redirect("campaign_edit", uid)
+        back = redirect("campaign_review" if campaign.look_again else "campaign_edit", uid)
+        if request.headers.get("HX-Request"):  # the page is about a campaign that runs; this one came back
+            return HttpResponse(headers={"HX-Redirect": back["Location"]})
+        return back
     context = _context(request, campaign)
     if request.headers.get("HX-Request"):
         response = render(request, "campaigns/_progress.html", context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -15,15 +16,16 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
-from campaigns import audience, narrowing
+from campaigns import audience, headcount, narrowing
 from campaigns.approve import OrderRefusedError, approve
 from campaigns.compose import StaleDraftError
 from campaigns.forms import ApproveForm
 from campaigns.models import Campaign, CampaignState
 from campaigns.proposals import propose
 from campaigns.sending.poke import poke_planner
-from compliance import gate, policy
+from compliance import gate, policy, tasks
 from compliance.countries import NAMES, STRICT
+from compliance.views import poke
 from sendserver.lib import clock
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -39,16 +41,7 @@ def review(request: PortalRequest, uid: UUID) -> HttpResponseBase:
         return redirect("campaign_progress", uid)
     if request.GET.get("as") == "csv":
         return _left_out_file(campaign)
-    form = ApproveForm(
-        initial={
-            "key": uuid.uuid4(),
-            "version": campaign.version,
-            "segment": narrowing.digest(narrowing.chosen(campaign)),
-            "when": "now",
-        },
-        zone=request.org.time_zone,
-    )
-    return _page(request, campaign, form)
+    return _page(request, campaign)
 
 
 @portal_view(Right.SEND)
@@ -72,15 +65,33 @@ def send(request: PortalRequest, uid: UUID) -> HttpResponse:
     return redirect("campaign_progress", uid)
 
 
-def _page(request: PortalRequest, campaign: Campaign, form: ApproveForm, *, status: int = 200) -> HttpResponse:
-    proposal = propose(campaign)
+def _form(request: PortalRequest, campaign: Campaign, people: gate.AudienceFacts) -> ApproveForm:
+    initial = {
+        "key": uuid.uuid4(),
+        "version": campaign.version,
+        "segment": narrowing.digest(narrowing.chosen(campaign)),
+        "counted": headcount.mark(people),
+        "when": "now",
+    }
+    return ApproveForm(initial=initial, zone=request.org.time_zone)
+
+
+def _page(
+    request: PortalRequest, campaign: Campaign, form: ApproveForm | None = None, *, status: int = 200
+) -> HttpResponse:
+    proposal = propose(campaign, for_page=True)
     answer = gate.judge(proposal)
     people = proposal.audience
+    if people.waits:
+        poke(tasks.count_people, campaign.organization_id)
+    form = form or _form(request, campaign, people)
     passed = [check for check in answer.checks if check.ok]
     context = {
         "campaign": campaign,
         "form": form.for_page(),
         "proposal": proposal,
+        "audience": people,
+        "ready": headcount.is_recent(people),
         "answer": answer,
         "blocked": answer.decision == gate.BLOCK,
         "held": answer.decision == gate.HOLD,
@@ -88,7 +99,7 @@ def _page(request: PortalRequest, campaign: Campaign, form: ApproveForm, *, stat
         "more_passed": passed[6:],
         "open_checks": answer.open_checks,
         "left_out": people.total - people.mailable,
-        "countries": _countries(campaign, proposal),
+        "countries": _countries(proposal),
         "all_reasons": _joined([(label, count) for _, label, count in people.left_out]),
         "list_names": ", ".join(one.name for one in proposal.lists),
         "must_type": people.mailable > policy.TYPED_COUNT_ABOVE,
@@ -125,9 +136,10 @@ def _segment(segment: gate.SegmentFacts) -> str:
     return f"{segment.name}: {'; '.join(segment.lines)}"
 
 
-def _countries(campaign: Campaign, proposal: gate.Proposal) -> list[dict[str, Any]]:
-    only = narrowing.where(campaign)
-    reasons = audience.by_country_and_reason(campaign.organization_id, list(campaign.lists.all()), only)
+def _countries(proposal: gate.Proposal) -> list[dict[str, Any]]:
+    reasons: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for country, words, left in proposal.audience.left_by_country:
+        reasons[country].append((words, left))
     return [
         {
             "name": NAMES.get(country, country) if country else "Unknown",

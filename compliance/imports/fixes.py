@@ -6,8 +6,8 @@ from django.db import transaction
 from django.db.models import Count, F
 
 from accounts import audit
-from accounts.models import User
-from compliance import answers, lists
+from accounts.models import Organization, User
+from compliance import answers, counting, lists
 from compliance.errors import ImportRefusedError
 from compliance.imports import kinds, merge, tagging, undo, words
 from compliance.imports.columns import Plan, plan_of
@@ -45,7 +45,7 @@ def use(job: ImportJob, row: ImportRow, value: str, *, actor: User) -> ImportRow
         raise ImportRefusedError("This person is on the do-not-mail list and stays there.")
     contact = Contact.objects.get(organization=job.organization, address_key=taken.key)
     _settle(row, ImportRow.State.FIXED, contact=contact)
-    _after(job)
+    _after(job, counts["added"])
     audit.record(
         "import.row_fixed", actor=actor, organization=job.organization, subject=f"import:{job.uid}",
         detail={"line": row.line, "contact": str(contact.uid)},
@@ -94,11 +94,26 @@ def _settle(row: ImportRow, state: str, contact: Contact | None = None) -> None:
     row.state, row.contact = state, contact
 
 
-def _after(job: ImportJob) -> None:
-    lists.recount(job.contact_list)
-    tagging.recount(job)
-    count_unmailable(job)
+def _after(job: ImportJob, by: int) -> None:
+    """Bring the counts in step after `by` people came or went.
+
+    The tags of a long upload are counted by a worker; how many of its people nobody may mail stays as it was read.
+    """
+    lists.step(job.contact_list, by)
+    if lists.few_of_import(job) is None:
+        counting.ask(job.organization, [counting.Question("tags", {"import": job.pk})])
+    else:
+        tagging.recount(job)
+        count_unmailable(job)
     job.refresh_from_db()
+
+
+@counting.answers("tags")
+def _count_tags(organization: Organization, asked: counting.Answer) -> counting.Answer:
+    """Count the tags of an upload anew; the numbers stand with the tags."""
+    for job in ImportJob.objects.for_org(organization).filter(pk=asked["import"], state__in=MENDABLE):
+        tagging.recount(job)
+    return {}
 
 
 @transaction.atomic
@@ -121,16 +136,18 @@ def reopen(job: ImportJob, row: ImportRow, *, actor: User) -> ImportRow:
     state = ImportRow.objects.select_for_update().values_list("state", flat=True).get(pk=row.pk)
     if state == ImportRow.State.OPEN:
         return row
+    gone = 0
     if state == ImportRow.State.FIXED and row.contact_id is not None:
         mine = ListMembership.objects.filter(contact_id=row.contact_id, contact_list=job.contact_list, import_job=job)
         added = mine.filter(first_import=job).exists()
         if undo.one(job, row.contact_id):
+            gone = int(added)
             name = "added_count" if added else "updated_count"
             counters = ImportJob.objects.filter(pk=job.pk)
             counters.update(rejected_count=F("rejected_count") + 1)
             counters.filter(**{f"{name}__gte": 1}).update(**{name: F(name) - 1})
     _settle(row, ImportRow.State.OPEN)
-    _after(job)
+    _after(job, -gone)
     audit.record(
         "import.row_reopened", actor=actor, organization=job.organization, subject=f"import:{job.uid}",
         detail={"line": row.line},

@@ -14,7 +14,7 @@ from compliance.models.imports import ImportBefore, ImportJob, ImportRow, Import
 from compliance.models.lists import Contact, ContactBounce, ContactList, ListExit, ListMembership
 from compliance.models.registers import RegisterCheck, RegisterEntry, RegisterFile
 from compliance.models.retention import RetentionRun
-from compliance.models.segments import Segment, SegmentCount
+from compliance.models.segments import KeptCount, Segment, SegmentCount
 from compliance.models.signups import Signup, SignupForm
 from compliance.models.suppression import Suppression, Trap
 from compliance.models.tags import ContactField, ContactTag, Tag, TagOrder
@@ -35,6 +35,7 @@ __all__ = [
     "ImportJob",
     "ImportRow",
     "ImportState",
+    "KeptCount",
     "ListExit",
     "ListMembership",
     "ProofRow",

@@ -1,4 +1,4 @@
-"""Segments: people picked by conditions, and their counts."""
+"""Segments: people picked by conditions; and counts that a worker makes."""
 
 from __future__ import annotations
 
@@ -38,16 +38,38 @@ class Segment(models.Model):
         return self.name
 
 
-class SegmentCount(models.Model):
-    """How many people some conditions pick; asked for by a page, counted by a worker, kept for a while."""
+class KeptCount(models.Model):
+    """A count that a page asked for and a worker makes (compliance.counting); kept for a while, never decided by."""
 
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="+", db_index=False)
-    digest = models.BinaryField(max_length=32)  # of the conditions
-    conditions = models.JSONField()
+    digest = models.BinaryField(max_length=32)  # of kind and `asked`
+    kind = models.CharField(max_length=20)
+    asked = models.JSONField()
+    lists = models.JSONField(default=list)  # keys of the lists whose change makes the answer old
     asked_at = models.DateTimeField()
     begun_at = models.DateTimeField(null=True)
     counted_at = models.DateTimeField(null=True)
     took = models.FloatField(null=True)  # seconds; null with a `counted_at`: given up
+    state = models.TextField(blank=True)  # how those lists were when it was counted
+    answer = models.JSONField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["organization", "digest"], name="kept_count_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind}, counted {self.counted_at or 'not yet'}"
+
+
+class SegmentCount(models.Model):
+    """Not used any more: KeptCount took its place. The next release drops it."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="+", db_index=False)
+    digest = models.BinaryField(max_length=32)
+    conditions = models.JSONField()
+    asked_at = models.DateTimeField()
+    begun_at = models.DateTimeField(null=True)
+    counted_at = models.DateTimeField(null=True)
+    took = models.FloatField(null=True)
     people = models.PositiveIntegerField(default=0)
     mailable = models.PositiveIntegerField(default=0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from compliance.gate import BLOCK, Proposal
+from compliance.gate import BLOCK, WARN, Proposal
 from compliance.rules import Finding, fine, rule
 
 LABELS = (
@@ -32,6 +32,8 @@ BEGINNING = 200  # characters of the text part in which the label must stand
 )
 def judge(proposal: Proposal) -> Finding:
     """Ask for a label unless every recipient agreed expressly; Directive 2000/31/EC art 7(1) [P]."""
+    if not proposal.audience.is_counted:
+        return Finding(WARN, "Known when the people are counted: who did not agree expressly needs a label.", {})
     without = proposal.audience.without_express
     if not without:
         return fine("Everybody agreed expressly, so no label is needed.")

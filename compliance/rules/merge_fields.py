@@ -21,6 +21,8 @@ def judge(proposal: Proposal) -> Finding:
         return Finding(BLOCK, proposal.merge_problems[0], {"problems": len(proposal.merge_problems)})
     if not proposal.samples:
         return Finding(BLOCK, "No message could be written for trial yet.", {})
+    if not proposal.audience.are_values_counted:
+        return Finding(BLOCK, "We are still counting whether everybody has the values.", {"counting": True})
     if proposal.audience.missing_values:
         name, people = proposal.audience.missing_values[0]
         who = "1 person" if people == 1 else f"{people:,} people"

@@ -27,6 +27,8 @@ def judge(proposal: Proposal) -> Finding:
     if sender.standing == "warned":
         words = "You are warned, so our staff read each campaign before it goes. The standing page says why."
         return Finding(HOLD, words, {"standing": sender.standing})
+    if not proposal.audience.is_counted:
+        return Finding(WARN, "Known when the people are counted: whether all of them fit into today.", {})
     if proposal.audience.mailable > sender.allowance_left:
         over = proposal.audience.mailable - sender.allowance_left
         words = f"{over:,} people wait for the next day: your allowance is {sender.allowance:,} messages a day."

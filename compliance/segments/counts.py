@@ -1,43 +1,36 @@
 """How many people conditions pick, and how many of them may be mailed now.
 
-A page waits for QUICK and no longer; what takes longer is counted by a worker, kept, and shown with its time. Nothing
-is decided by these figures: planning picks anew.
+A page waits for QUICK and no longer; what takes longer is counted by a worker (compliance.counting) and shown with its
+time. Nothing is decided by these figures: planning picks anew.
 """
 
 # ruff: noqa: S608 (statements of our own words)
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
-from django.db import OperationalError, connection, transaction
-from django.db.models import F, Q, Sum
+from django.db import connection
+from django.db.models import Sum
 
 from accounts.models import Organization
-from compliance import policy
+from compliance import counting, policy
 from compliance.consent import mailable_sql
-from compliance.errors import SegmentRefusedError
-from compliance.models import ContactList, ListMembership, SegmentCount
+from compliance.counting import Question, SlowError, at_most, work
+from compliance.models import ContactList, KeptCount, ListMembership
 from compliance.segments.conditions import Conditions, from_json
 from compliance.segments.where import Where, where_of
-from sendserver.lib import clock
+
+__all__ = ["Count", "SlowError", "ask", "count", "counted", "is_long", "kept_counts", "work"]
 
 QUICK: Final = 0.04  # seconds that a page waits for a count
 LONG: Final = 50_000  # people on lists; a page does not even try to count more
 PEEK: Final = 0.03  # seconds that it then waits for "at least"
 PEEKED: Final = 300  # memberships looked at for that
-LONGER: Final = 60.0  # times what it took, a count is kept
-KEPT_AT_LEAST: Final = 60.0  # seconds
-KEPT_AT_MOST: Final = 300.0
-FORGOTTEN: Final = timedelta(days=7)
-STALE: Final = timedelta(seconds=policy.SEGMENT_COUNT_S + 60)  # a worker that began so long ago is gone
-WAITING_AT_MOST: Final = 20  # counts that one organization may wait for
-CANCELED: Final = "57014"  # PostgreSQL's query_canceled, Appendix A of its manual
+WAITING_AT_MOST: Final = 20  # segments that one organization may wait for
 _FROM: Final = """FROM compliance_listmembership m
   JOIN compliance_contact c ON c.id = m.contact_id
   JOIN compliance_contactlist l ON l.id = m.contact_list_id
@@ -59,26 +52,6 @@ class Count:
     failed: bool = False
 
 
-class _SlowError(Exception):
-    """The time for a statement is up."""
-
-
-@contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """Let no statement in the block take longer; _SlowError when one would."""
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('statement_timeout')")
-            before = cursor.fetchone()[0]
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{int(seconds * 1000)}ms"])
-            yield
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [before])
-    except OperationalError as error:
-        if getattr(error.__cause__, "sqlstate", "") != CANCELED:
-            raise
-        raise _SlowError from error
-
-
 def count(organization: Organization, where: Where) -> tuple[int, int]:
     """Return (people, of them mailable now) on the organization's open lists, each person once."""
     return _fetch(
@@ -88,6 +61,12 @@ def count(organization: Organization, where: Where) -> tuple[int, int]:
         organization,
         where,
     )
+
+
+@counting.answers("segment", most=policy.SEGMENT_COUNT_S)
+def _answer(organization: Organization, asked: counting.Answer) -> counting.Answer:
+    people, mailable = count(organization, where_of(organization, from_json(asked)))
+    return {"people": people, "mailable": mailable}
 
 
 def _peek(organization: Organization, where: Where) -> int:
@@ -113,14 +92,19 @@ def is_long(organization: Organization) -> bool:
     return (rows.aggregate(people=Sum("people_count"))["people"] or 0) > LONG
 
 
+def _question(conditions: Conditions) -> Question:
+    return Question("segment", conditions.to_json())
+
+
 def counted(organization: Organization, conditions: Conditions, *, quick: float | None = None) -> Count:
     """Return what can be said of conditions within the time of a page; asks the worker where that is not enough.
 
     Whoever calls pokes the worker when the answer `waits`.
     """
-    kept = SegmentCount.objects.filter(organization=organization, digest=conditions.digest).first()
-    if kept is not None and _is_fresh(kept):
-        return _answer(kept)
+    question = _question(conditions)
+    kept = counting.kept_rows(organization, [question]).get(question.digest)
+    if kept is not None and counting.is_fresh(kept):
+        return _shown(kept)
     if quick is None:
         quick = 0.0 if is_long(organization) else QUICK
     # What took a worker seconds is not tried again by a page.
@@ -130,7 +114,7 @@ def counted(organization: Organization, conditions: Conditions, *, quick: float 
             return found
     waits = ask(organization, conditions)
     if kept is not None and kept.took is not None:
-        return Count(kept.people, kept.mailable, kept.counted_at, waits=waits)
+        return _shown(kept, waits=waits)
     return Count(at_least=_seen(organization, conditions), waits=waits)
 
 
@@ -138,7 +122,7 @@ def _at_once(organization: Organization, conditions: Conditions, quick: float) -
     try:
         with at_most(quick):
             return Count(*count(organization, where_of(organization, conditions)))
-    except _SlowError:
+    except SlowError:
         return None
 
 
@@ -146,83 +130,24 @@ def _seen(organization: Organization, conditions: Conditions) -> int:
     try:
         with at_most(PEEK):
             return _peek(organization, where_of(organization, conditions))
-    except _SlowError:
+    except SlowError:
         return 0
 
 
-def _is_fresh(row: SegmentCount) -> bool:
-    if row.counted_at is None or row.asked_at > row.counted_at:
-        return False
-    kept = KEPT_AT_MOST if row.took is None else min(KEPT_AT_MOST, max(KEPT_AT_LEAST, LONGER * row.took))
-    return clock.now() - row.counted_at < timedelta(seconds=kept)
-
-
-def _answer(row: SegmentCount) -> Count:
-    if row.took is None:
-        return Count(failed=True)
-    return Count(row.people, row.mailable, row.counted_at)
+def _shown(row: KeptCount, *, waits: bool = False) -> Count:
+    kept = counting.answer_of(row)
+    if kept.answer is None:
+        return Count(failed=kept.failed)
+    return Count(kept.answer["people"], kept.answer["mailable"], kept.at, waits=waits)
 
 
 def ask(organization: Organization, conditions: Conditions) -> bool:
     """Ask the worker for a count; False where the organization waits for too many already."""
-    mine = SegmentCount.objects.filter(organization=organization)
-    if mine.filter(digest=conditions.digest, begun_at__gt=clock.now() - STALE).filter(_waiting()).exists():
-        return True
-    if mine.filter(_waiting()).exclude(digest=conditions.digest).count() >= WAITING_AT_MOST:
-        return False
-    SegmentCount.objects.update_or_create(
-        organization=organization,
-        digest=conditions.digest,
-        defaults={"conditions": conditions.to_json(), "asked_at": clock.now(), "begun_at": None},
-    )
-    return True
+    return bool(counting.ask(organization, [_question(conditions)], most=WAITING_AT_MOST))
 
 
 def kept_counts(organization: Organization, wanted: Sequence[Conditions]) -> dict[bytes, Count]:
     """Return what is known of several conditions by their digest, in one query; nothing is counted."""
-    rows = SegmentCount.objects.filter(organization=organization, digest__in=[one.digest for one in wanted])
-    return {bytes(row.digest): _answer(row) for row in rows if row.counted_at is not None}
-
-
-def _waiting() -> Q:
-    return Q(counted_at=None) | Q(asked_at__gt=F("counted_at"))
-
-
-def work(*, seconds: float = 50.0, most: float = policy.SEGMENT_COUNT_S) -> int:
-    """Count what pages asked for, oldest first, for about `seconds`; return how many. Forgets what is old.
-
-    Two workers never count the same; one that dies leaves its row to the next after STALE.
-    """
-    ends, done = time.monotonic() + seconds, 0
-    SegmentCount.objects.filter(asked_at__lt=clock.now() - FORGOTTEN).delete()
-    while (row := _claim()) is not None:
-        _count_one(row, most)
-        done += 1
-        if time.monotonic() > ends:
-            break
-    return done
-
-
-@transaction.atomic
-def _claim() -> SegmentCount | None:
-    now = clock.now()
-    free = Q(begun_at=None) | Q(begun_at__lt=now - STALE)
-    rows = SegmentCount.objects.select_for_update(skip_locked=True).filter(_waiting(), free)
-    row = rows.order_by("asked_at", "pk").first()
-    if row is not None:
-        SegmentCount.objects.filter(pk=row.pk).update(begun_at=now)
-    return row
-
-
-def _count_one(row: SegmentCount, most: float) -> None:
-    begun, now = time.monotonic(), clock.now()
-    found: dict[str, Any] = {"took": None}
-    try:
-        where = where_of(row.organization, from_json(row.conditions))
-        with at_most(most):
-            people, mailable = count(row.organization, where)
-        found = {"people": people, "mailable": mailable, "took": time.monotonic() - begun}
-    except (_SlowError, SegmentRefusedError):
-        pass  # took stays empty: the page says that it was given up
-    # Asked anew meanwhile (asked_at later than counted_at) means counted again.
-    SegmentCount.objects.filter(pk=row.pk).update(**found, counted_at=max(now, row.asked_at), begun_at=None)
+    rows = counting.kept_rows(organization, [_question(one) for one in wanted])
+    by_digest = {one.digest: rows.get(_question(one).digest) for one in wanted}
+    return {digest: _shown(row) for digest, row in by_digest.items() if row is not None and row.counted_at is not None}

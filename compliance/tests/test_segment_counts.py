@@ -8,7 +8,8 @@ import pytest
 from django.db import connection
 
 from campaigns.tests.world import add_person
-from compliance.models import ContactList, SegmentCount
+from compliance import counting
+from compliance.models import ContactList, KeptCount
 from compliance.segments import counts
 from compliance.segments.counts import Count
 from compliance.segments.where import Where, where_of
@@ -39,7 +40,7 @@ def test_each_person_is_counted_once_and_who_may_be_mailed_apart(larkfield, holl
     add_person(world, "nobody@reader.example", basis="")
     suppress(AddressKey("ada@reader.example"), organization=larkfield, reason="unsubscribe", source="page")
     assert counts.counted(larkfield, ALL, quick=5) == Count(people=5, mailable=4)
-    assert not SegmentCount.objects.exists()
+    assert not KeptCount.objects.exists()
 
 
 def test_people_of_closed_lists_are_not_counted(larkfield, world):
@@ -56,12 +57,12 @@ def test_a_page_does_not_wait_and_the_worker_counts(larkfield, world, slow, monk
         assert (cursor.fetchone()[0] - begun).total_seconds() < 1
     assert found == Count(waits=True)
     assert counts.counted(larkfield, ALL) == Count(waits=True)
-    assert SegmentCount.objects.count() == 1
+    assert KeptCount.objects.count() == 1
     monkeypatch.setattr(counts, "where_of", where_of)
     assert counts.work() == 1
     assert counts.work() == 0
-    row = SegmentCount.objects.get()
-    assert (row.people, row.mailable) == (5, 5)
+    row = KeptCount.objects.get()
+    assert row.answer == {"people": 5, "mailable": 5}
     kept = counts.counted(larkfield, ALL)
     assert (kept.people, kept.mailable, kept.at, kept.waits) == (5, 5, row.counted_at, False)
     assert counts.kept_counts(larkfield, [ALL])[ALL.digest] == kept
@@ -69,7 +70,7 @@ def test_a_page_does_not_wait_and_the_worker_counts(larkfield, world, slow, monk
 
 def test_more_than_is_said_where_a_look_finds_some(larkfield, world, monkeypatch):
     def out_of_time(*_):
-        raise counts._SlowError
+        raise counts.SlowError
 
     monkeypatch.setattr(counts, "count", out_of_time)
     monkeypatch.setattr(counts, "PEEK", 5)
@@ -79,7 +80,7 @@ def test_more_than_is_said_where_a_look_finds_some(larkfield, world, monkeypatch
 def test_an_old_count_is_shown_with_its_time_and_counted_anew(larkfield, world, monkeypatch):
     old = clock.now() - timedelta(hours=3)
     counts.ask(larkfield, ALL)
-    SegmentCount.objects.update(asked_at=old, counted_at=old, took=9.0, people=7, mailable=6)
+    KeptCount.objects.update(asked_at=old, counted_at=old, took=9.0, answer={"people": 7, "mailable": 6})
     assert counts.counted(larkfield, ALL) == Count(7, 6, at=old, waits=True)
     assert counts.work() == 1
     assert counts.counted(larkfield, ALL).people == 5
@@ -101,11 +102,11 @@ def test_the_timeout_ends_with_its_block(larkfield, world, slow):
 
 def test_a_dead_workers_count_is_taken_over_and_a_live_ones_left_alone(larkfield, world):
     counts.ask(larkfield, ALL)
-    SegmentCount.objects.update(begun_at=clock.now())
+    KeptCount.objects.update(begun_at=clock.now())
     assert counts.work() == 0
     assert counts.ask(larkfield, ALL)  # it is on its way: not asked anew
-    assert SegmentCount.objects.get().begun_at is not None
-    SegmentCount.objects.update(begun_at=clock.now() - counts.STALE - timedelta(seconds=1))
+    assert KeptCount.objects.get().begun_at is not None
+    KeptCount.objects.update(begun_at=clock.now() - counting.STALE - timedelta(seconds=1))
     assert counts.work() == 1
 
 
@@ -119,13 +120,13 @@ def test_one_organization_waits_for_so_many_counts(larkfield, hollin, world, mon
 
 def test_old_counts_are_forgotten(larkfield, world):
     counts.ask(larkfield, ALL)
-    SegmentCount.objects.update(asked_at=clock.now() - counts.FORGOTTEN - timedelta(hours=1))
+    KeptCount.objects.update(asked_at=clock.now() - counting.FORGOTTEN - timedelta(hours=1))
     assert counts.work() == 0
-    assert not SegmentCount.objects.exists()
+    assert not KeptCount.objects.exists()
 
 
 def test_counts_belong_to_their_organization(larkfield, hollin, world):
     counts.ask(larkfield, ALL)
-    SegmentCount.objects.update(counted_at=clock.now(), took=9.0, people=7)
+    KeptCount.objects.update(counted_at=clock.now(), took=9.0, answer={"people": 7, "mailable": 7})
     assert counts.counted(hollin, ALL, quick=5).people == 0
     assert counts.kept_counts(hollin, [ALL]) == {}

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from campaigns.tests.world import make_world
 from compliance import policy, tags
-from compliance.models import Contact, ContactField, ContactList, ContactTag, ListMembership, Segment, SegmentCount, Tag
+from compliance.models import Contact, ContactField, ContactList, ContactTag, KeptCount, ListMembership, Segment, Tag
 from compliance.segments import counts
 from compliance.segments.where import Where
 from compliance.tests.segment_world import field, make, one, segment
@@ -275,7 +275,7 @@ def test_a_long_count_is_said_to_be_under_way_and_comes_by_itself(larkfield, ali
     assert counts.work() == 1
     page = alice.client.get(url).content.decode()
     assert "5 people" in page
-    SegmentCount.objects.update(took=None)
+    KeptCount.objects.update(took=None)
     assert "given up" in alice.client.get(url).content.decode()
 
 

@@ -9,11 +9,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import audit
 from accounts.access import PortalRequest, Right, has_right, portal_view
-from compliance import brought_along, suppression, suppression_export
+from compliance import brought_along, list_counts, suppression, suppression_export, tasks
 from compliance.errors import ExportRefusedError, FileRefusedError, LiftRefusedError
 from compliance.forms import FindAddressForm
 from compliance.models import Suppression
 from compliance.source_forms import OptoutsForm
+from compliance.views import poke
 from sendserver.lib.addresses import Address, BadAddress, parse
 from sendserver.lib.ratelimit import allow
 
@@ -36,7 +37,10 @@ def do_not_mail(request: PortalRequest) -> HttpResponse:
         if isinstance(answer, HttpResponse):
             return answer
         context |= answer
-    context["counts"] = suppression.counts(request.org)
+    context["figures"] = figures = list_counts.of_do_not_mail(request.org)
+    context["counts"] = sorted(figures.reasons.items(), key=lambda row: (-row[1], row[0]))
+    if figures.waits:
+        poke(tasks.count_people, request.org.pk)
     return render(request, "compliance/do_not_mail.html", context)
 
 

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
-from compliance import answers, attestations, lists, policy, tasks
+from compliance import answers, attestations, list_counts, policy, tasks
 from compliance.errors import ImportRefusedError
 from compliance.imports import export, fixes, lifecycle, undo, words
 from compliance.imports.holds import only_asks
@@ -60,11 +60,15 @@ def import_detail(request: PortalRequest, uid: UUID) -> HttpResponse:
 
 def _mine(job: ImportJob) -> dict[str, Any]:
     """Return how many of this upload's people can be mailed (`waits`: once the staff has looked), why others cannot."""
-    counts = lists.reason_counts_of_import(job)
+    figures = list_counts.of_import(job)
+    if figures.waits:
+        poke(tasks.count_people, job.organization_id)
+    counts = figures.reasons
     waiting = counts.pop("list_held", 0)
     return {
+        "figures": figures,
         "total": sum(counts.values()) + waiting,
-        "mailable": counts.get("", 0) + waiting,
+        "mailable": counts[""] + waiting,
         "reasons": reason_rows(counts),
         "waits": bool(waiting),
     }

@@ -56,7 +56,7 @@ def _rows(request: PortalRequest, segments: list[Segment]) -> list[dict[str, Any
         waits = waits or count.waits
         rows.append({"segment": segment, "lines": words.lines(some), "count": count, "faults": words.faults(some)})
     if waits:
-        poke(tasks.count_segments, request.org.pk)
+        poke(tasks.count_people, request.org.pk)
     return rows
 
 
@@ -113,7 +113,7 @@ def _count(request: PortalRequest, draft: Draft) -> counts.Count | None:
         return None
     count = counts.counted(request.org, found)
     if count.waits:
-        poke(tasks.count_segments, request.org.pk)
+        poke(tasks.count_people, request.org.pk)
     return count
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Count, Q
+from django.db.models import Count
 
 from abuse.models import Case, CaseState
 from accounts.models import DomainRecord, Organization, Standing, Verification, VerificationState
@@ -90,13 +90,16 @@ def _records(organization: Organization) -> Iterator[Need]:
 
 
 def _imports(organization: Organization) -> Iterator[Need]:
-    is_open = Count("rows", filter=Q(rows__state=ImportRow.State.OPEN))
     done = ImportJob.objects.for_org(organization).filter(state=ImportState.DONE, rejected_count__gt=0)
-    for job in done.select_related("contact_list").annotate(open_rows=is_open).order_by("-created_at")[:EACH]:
-        if job.open_rows:
-            verb = "needs" if job.open_rows == 1 else "need"
-            title = f"{words.count(job.open_rows, 'rows')} in “{job.contact_list.name}” {verb} a look"
-            text = f"The other {max(0, job.row_count - job.open_rows):,} rows are done."
+    jobs = list(done.select_related("contact_list").order_by("-created_at")[:EACH])
+    # Only of these: all rows that were ever wrong would be a count of long files.
+    rows = ImportRow.objects.filter(job__in=jobs, state=ImportRow.State.OPEN).order_by().values_list("job")
+    open_rows = dict(rows.annotate(n=Count("pk")))
+    for job in jobs:
+        if left := open_rows.get(job.pk, 0):
+            verb = "needs" if left == 1 else "need"
+            title = f"{words.count(left, 'rows')} in “{job.contact_list.name}” {verb} a look"
+            text = f"The other {max(0, job.row_count - left):,} rows are done."
             yield Need("", "file", title, text, "import_detail", job.uid, "Fix rows")
 
 
@@ -105,5 +108,9 @@ def _drafts(organization: Organization, now: datetime) -> Iterator[Need]:
         state=CampaignState.DRAFT, updated_at__gte=now - DRAFT_IS_FRESH
     )
     for draft in fresh.order_by("-updated_at")[:EACH]:
+        if draft.look_again:
+            title = f"“{draft.name}” came back to you"
+            yield Need("warn", "send", title, draft.look_again, "campaign_review", draft.uid, "Look again")
+            continue
         text = "Not sent yet. Its checks are beside the text."
         yield Need("", "send", f"Draft “{draft.name}”", text, "campaign_edit", draft.uid, "Open draft")

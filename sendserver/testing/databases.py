@@ -67,6 +67,11 @@ def owner_connection() -> psycopg.Connection[Any]:
     return _connect("postgres")
 
 
+def owner_of(database: str) -> psycopg.Connection[Any]:
+    """Return an autocommit connection of the owner's role to a database."""
+    return _connect(database)
+
+
 def _connect(database: str) -> psycopg.Connection[Any]:
     return psycopg.connect(
         **{**connections["owner"].get_connection_params(), "dbname": database, "cursor_factory": psycopg.Cursor},
