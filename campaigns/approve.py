@@ -30,6 +30,7 @@ from campaigns.proposals import propose
 from compliance import gate, policy
 from compliance.models import Verdict
 from sendserver.lib import clock
+from sendserver.lib.states import TransitionRefusedError
 
 LATEST: Final = timedelta(days=365)
 STAFF_REVIEW: Final = "STAFF-REVIEW"  # the check that stands for a person's reading
@@ -164,7 +165,13 @@ def in_zone(day: str, time: str, zone: str) -> datetime:
 @transaction.atomic
 def take_back(campaign: Campaign, *, actor: User) -> Campaign:
     """Make a scheduled campaign a draft again; the next approval freezes a new version."""
-    reason = "Taken back to draft"
+    return _draft_again(campaign, actor=actor, reason="Taken back to draft")
+
+
+def _draft_again(campaign: Campaign, *, actor: User, reason: str) -> Campaign:
+    """Make a draft of what waits. While it is planned, only the planner may (give_back): a person's answer is late."""
+    if campaign.state == CampaignState.PLANNING:
+        raise TransitionRefusedError(campaign.state, CampaignState.DRAFT)
     return lifecycle.move(campaign, CampaignState.DRAFT, actor=actor, reason=reason, **_unfrozen())
 
 
@@ -179,7 +186,7 @@ def decide_held(campaign: Campaign, *, release: bool, actor: User, reason: str) 
     if campaign.organization.memberships.filter(user=actor).exists():
         raise OrderRefusedError("answer", "You are in this organization’s team; somebody else has to answer.")
     if not release:
-        return lifecycle.move(campaign, CampaignState.DRAFT, actor=actor, reason=reason, **_unfrozen())
+        return _draft_again(campaign, actor=actor, reason=reason)
     proposal = propose(campaign, for_page=True)
     if not (proposal.audience.is_counted and proposal.audience.are_values_counted):
         raise OrderRefusedError("release", "Who gets it is being counted. Answer again in a minute.")

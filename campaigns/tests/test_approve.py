@@ -21,6 +21,7 @@ from compliance import counting, gate, policy
 from compliance.models import Verdict
 from compliance.suppression import suppress
 from sendserver.lib import clock
+from sendserver.lib.states import TransitionRefusedError
 from sendserver.testing.personas import Persona
 
 pytestmark = pytest.mark.django_db
@@ -155,6 +156,8 @@ def test_taken_back_it_can_be_approved_again(larkfield: Organization, alice: Per
     again = approve(back, order(back), actor=alice.user)
     assert again.campaign.state == CampaignState.PLANNING
     assert Snapshot.objects.filter(campaign_uid=draft.uid).count() == 2
+    with pytest.raises(TransitionRefusedError):  # while it is planned, only the planner may give it back
+        take_back(again.campaign, actor=alice.user)
 
 
 def test_the_audience_counts_people_once_with_reasons(larkfield: Organization, alice: Persona) -> None:

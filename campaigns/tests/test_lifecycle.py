@@ -27,6 +27,7 @@ ALLOWED = {
     ("planning", "paused"),
     ("planning", "stopped"),
     ("planning", "sent"),
+    ("planning", "draft"),  # the planner's alone: not what was approved any more
     ("sending", "paused"),
     ("sending", "sent"),
     ("sending", "stopped"),
