@@ -28,6 +28,8 @@ from compliance import policy
 from sendserver.lib.tokens import Purpose, seal_all
 
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_BARE_CR_OR_DOT: Final = re.compile(rb"\r(?!\n(?!\.))")  # each begins with its octet, which is looked for by memchr
+_BARE_LF: Final = re.compile(rb"\n(?<!\r\n)")
 _NAME_NOISE: Final = re.compile(r'[@<>"\\,;:()\[\]]')
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9 '_-]+")  # needs no quotes, RFC 5322 section 3.2.3
 NAME_MAX: Final = 78
@@ -298,8 +300,7 @@ def _check(heads: bytes) -> None:
 
     The body needs no such look: each piece of it was looked at when it was encoded (content.quoted.is_sound).
     """
-    ends = heads.count(b"\r\n")
-    if heads.count(b"\r") != ends or heads.count(b"\n") != ends or b"\0" in heads or b"\n." in heads:
+    if _BARE_CR_OR_DOT.search(heads) or _BARE_LF.search(heads) or b"\0" in heads:
         raise RenderError("message", "a bare CR, LF or NUL, or a leading dot")
     start, end = 0, len(heads)
     while end - start > policy.LINE_MAX:  # from each line's end look as far as the next may be away
