@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -71,29 +71,40 @@ class CompiledMessage:
     pieces: int  # how many there are to be known for a recipient
 
     def subject(self, values: Values) -> str:
-        """Return the subject for one recipient; RenderError when a value carries a line break or another control."""
+        """Return the subject for one recipient, as `subjects`."""
+        return self.subjects([values])[0]
+
+    def subjects(self, values: Sequence[Values]) -> Sequence[str]:
+        """Return each recipient's subject; RenderError when a value carries a line break or another control."""
         for name in self.subject_fields:  # RFC 5322 section 2.2: no value may end a line or begin another header
-            if HEADER_UNSAFE.search(values.get(name, "")):
+            if HEADER_UNSAFE.search("".join([one.get(name, "") for one in values])):
                 raise RenderError(name, "line break or control character")
-        text = merge.render(self.subject_program, values)
-        if len(text) > SUBJECT_MAX:
+        texts = merge.render_all(self.subject_program, values)
+        if max(map(len, texts)) > SUBJECT_MAX:
             raise RenderError("subject", "too long")
-        return text
+        return texts
 
     @cached_property
     def subject_fields(self) -> tuple[str, ...]:
         """Return the fields that the subject follows from."""
         return tuple(sorted(merge.fields_of(self.subject_program)))
 
-    def body(self, values: Values, frames: Frames | None = None, token: bytes = b"") -> bytes:
-        """Return the whole multipart/alternative body: CRLF lines, quoted-printable parts, closing boundary.
+    def body(self, values: Values) -> bytes:
+        """Return the body for one recipient, as `bodies`."""
+        return b"".join(next(zip(*self.bodies([values]), strict=False)))
 
-        What `frames` covers is taken from there, with `token`; `values` need not hold it.
+    def bodies(
+        self, values: Sequence[Values], frames: Frames | None = None, tokens: Sequence[bytes] = ()
+    ) -> list[Iterable[bytes]]:
+        """Return what to zip and join for each recipient's whole body (Segment.parts).
+
+        That is multipart/alternative: CRLF lines, quoted-printable parts, closing boundary. What `frames` covers is
+        taken from there, with `tokens`; `values` need not hold it.
         """
         known: Known = [None] * self.pieces
         if frames is not None:
-            frames.fill(known, token)
-        return self.skeleton.write(values, known)
+            frames.fill(known, tokens)
+        return self.skeleton.parts(values, known)
 
     def frames(self, values_of: Callable[[str], Values], tokens: tuple[str, str]) -> Frames:
         """Find the groups that `values_of(token)` fills and in which only the token changes, tried with two `tokens`.
@@ -104,7 +115,8 @@ class CompiledMessage:
         framed = []
         for group in self.groups:
             if group.slot.field in one:
-                pairs = around(group.encoded(one), group.encoded(two), *(token.encode() for token in tokens))
+                ones, twos = zip(*group.columns([one, two]), strict=True)
+                pairs = around(ones, twos, *(token.encode() for token in tokens))
                 if pairs:
                     framed.append((group.start, group.end, pairs))
         starts = {start for start, _, _ in framed}
@@ -113,6 +125,11 @@ class CompiledMessage:
         )
         rest = tested.union(group.slot.field for group in self.groups if group.start not in starts)
         return Frames(tuple(framed), frozenset(one) - rest - merge.fields_of(self.subject_program))
+
+    @cached_property
+    def octets(self) -> int:
+        """Return how large a body is at least: without values and conditions."""
+        return sum(map(len, self.skeleton.pieces))
 
     def html(self, values: Values) -> str:
         """Return the HTML part as the recipient sees it, for previews and checks."""

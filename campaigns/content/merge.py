@@ -8,9 +8,10 @@ values are never parsed again. This module knows no HTML: the caller hands in ho
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import repeat
 from typing import Final
 
 from liquid import Environment
@@ -66,12 +67,17 @@ class Slot:
 
     def value(self, values: Values) -> str:
         """Return the filtered value; RenderError when it is missing or empty and nothing stands in for it."""
-        text = values.get(self.field, "")
+        return self.column([values.get(self.field, "")])[0]
+
+    def column(self, raws: Sequence[str]) -> Sequence[str]:
+        """Return each recipient's raw value filtered; RenderError as `value`."""
+        texts = raws
         for name, args in self.filters:
-            text = FILTERS[name].call(text, *args)
-        if not text:
+            call = FILTERS[name].call
+            texts = [call(text, *args) for text in texts]
+        if not all(texts):
             raise RenderError(self.field, "empty")
-        return text
+        return texts
 
 
 @dataclass(frozen=True)
@@ -342,6 +348,19 @@ def render(program: Program, values: Values, escape: Escape = str) -> str:
     return "".join(
         piece if isinstance(piece, str) else escape(piece.value(values)) for piece in flatten(program, values)
     )
+
+
+def render_all(program: Program, values: Sequence[Values]) -> Sequence[str]:
+    """Return the text for each recipient, as `render` without an escape."""
+    if any(isinstance(piece, Branch) for piece in program):
+        return [render(program, one) for one in values]
+    parts: list[Iterable[str]] = [repeat("", len(values))]
+    for piece in program:
+        if isinstance(piece, Slot):
+            parts.append(piece.column([one.get(piece.field, "") for one in values]))
+        else:
+            parts.append(repeat(str(piece)))
+    return list(map("".join, zip(*parts, strict=False)))
 
 
 def flatten(program: Program, values: Values) -> Iterator[str | Slot]:

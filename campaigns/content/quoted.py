@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_qp
+from collections.abc import Sequence
 from typing import Final
 
 LINE: Final = 75  # characters before the "=" of a soft break; 76 with it
@@ -16,20 +17,45 @@ SOFT: Final = b"=\r\n"
 CRLF: Final = b"\r\n"
 PLAIN: Final = frozenset(range(33, 127)) - {ord("=")}
 _SOUND: Final = re.compile(rb"(?:(?!\.)[^\r\n\0]{0,76}\r\n)*")
-_SAFE: Final = re.compile(r"(?!\.)(?!From )[!-<>-~]+(?: [!-<>-~]+)*")
-_BARE: Final = re.compile(r"(?!From )[A-Za-z0-9@_/:,+-][A-Za-z0-9@_/:,.+-]*(?: [A-Za-z0-9@_/:,.+-]+)*")
-_SIMPLE: Final = re.compile(r"(?!\.|From )[^\s.](?:[^\s]| (?=[^\s]))*")  # one line, no blank that would be encoded
+_SAFE: Final = r"(?!\.)(?!From )[!-<>-~]+(?: [!-<>-~]+)*"
+_SIMPLE: Final = r"(?!\.|From )[^\s.](?:[^\s]| (?=[^\s]))*"  # one line, no blank that would be encoded
+_ALL_SAFE: Final = re.compile(f"(?:{_SAFE}\n)*")
+_ALL_SIMPLE: Final = re.compile(f"(?:{_SIMPLE}\n)*")
+_BETWEEN: Final = "\n"  # stands between texts that are looked at together
 
 
-def is_bare(text: str) -> bool:
-    """Tell whether `text` is a piece as it stands, but for its soft break, and means the same in HTML."""
-    return len(text) < LINE and _BARE.fullmatch(text) is not None
+def together(texts: Sequence[str]) -> str | None:
+    """Return texts as one, each on a line of its own, for what can be done to all at once; None when one has lines."""
+    joined = _BETWEEN.join(texts)
+    return joined if joined.count(_BETWEEN) == len(texts) - 1 else None
+
+
+def apart(joined: str) -> list[str]:
+    """Return the texts of `together`."""
+    return joined.split(_BETWEEN)
+
+
+def encode_all(texts: Sequence[str]) -> list[bytes]:
+    """Return each text as a piece, as `encode` does: one look at all of them where they are words on one line."""
+    joined = together(texts)
+    if joined is not None and max(map(len, texts), default=LINE) < LINE:
+        lines = joined + _BETWEEN
+        if _ALL_SAFE.fullmatch(lines):
+            return _with_soft_breaks(lines.encode())
+        if _ALL_SIMPLE.fullmatch(lines):
+            found = _with_soft_breaks(b2a_qp(lines.encode()))
+            # What became too long has soft breaks inside, which are too many lines, or is a line too long.
+            if len(found) == len(texts) and is_sound(b"".join(found)):
+                return found
+    return [encode(text) for text in texts]
+
+
+def _with_soft_breaks(lines: bytes) -> list[bytes]:
+    return lines.replace(b"\n", b"=\r\n\0")[:-1].split(b"\0")
 
 
 def encode(text: str) -> bytes:
     """Return `text` as a piece; newlines become hard breaks, and the piece ends at the start of a line."""
-    if len(text) < LINE and _SAFE.fullmatch(text):
-        return text.encode() + SOFT  # sound by the expression that it has matched
     piece = _encode(text)
     if not is_sound(piece):
         raise AssertionError("an encoded piece with a bare CR or LF, a NUL, a leading dot or a long line")
@@ -45,10 +71,6 @@ def is_sound(piece: bytes) -> bool:
 
 
 def _encode(text: str) -> bytes:
-    if len(text) < LINE and _SIMPLE.fullmatch(text):
-        short = b2a_qp(text.encode())
-        if len(short) <= LINE and b"\n" not in short:
-            return short + SOFT
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     hard = b"".join(_line(line.encode()) + CRLF for line in lines[:-1])
     last = _line(lines[-1].encode())

@@ -26,6 +26,7 @@ from sendserver.lib import clock, prepared
 
 RETRIES_AT_ONCE: Final = 200
 _ONLY_TEXT: Final = {str}
+_read: Final = json.JSONDecoder().raw_decode  # what the database wrote begins with its brace
 _CANDIDATE: Final = f"""
 SELECT ch.id, ch.campaign_id, ch.organization_id, ch.first_seq, ch.last_seq, {TODAY_SQL} AS allowance
 FROM campaigns_chunk ch
@@ -70,7 +71,7 @@ class Item(NamedTuple):
     @property
     def values(self) -> dict[str, str]:
         """Read the merge values by name; once a message."""
-        stored: dict[str, Any] = json.loads(self.merge)
+        stored: dict[str, Any] = _read(self.merge)[0]
         if set(map(type, stored.values())) <= _ONLY_TEXT:
             return stored
         return {name: str(value) for name, value in stored.items() if value is not None}

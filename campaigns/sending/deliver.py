@@ -277,7 +277,7 @@ class Lane:
             return None
         if not self.supply.providers.may_go(item):
             return None
-        written = self.writer.at_once(item) if self.pace.take_at_once() else None
+        written = self.writer.at_once(held.waiting, self.supply.per_second) if self.pace.take_at_once() else None
         if written is None:
             self.supply.providers.goes_not(item)
             return None

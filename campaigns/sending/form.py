@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from operator import itemgetter
 from typing import Final
 
@@ -33,6 +34,10 @@ class Form:
         return cls(tuple(pieces[:-1]), tuple(map(list(names).index, parts[1::2])))
 
     @cached_property
+    def _literals(self) -> list[Iterator[bytes]]:
+        return [repeat(piece) for piece in self.pieces]
+
+    @cached_property
     def _pick(self) -> Callable[[Sequence[bytes]], Sequence[bytes]]:
         gaps = self.gaps
         return itemgetter(*gaps) if len(gaps) > 1 else lambda values: [values[gap] for gap in gaps]
@@ -42,3 +47,9 @@ class Form:
         pieces = list(self.pieces)
         pieces[1::2] = self._pick(values)
         return b"".join(pieces)
+
+    def columns(self, *columns: Sequence[bytes]) -> list[bytes]:
+        """Return the bytes of several: `columns` hold each one's value, in the order of the names."""
+        parts: list[Iterable[bytes]] = list(self._literals)
+        parts[1::2] = [columns[gap] for gap in self.gaps]
+        return [b"".join(row) for row, _ in zip(zip(*parts, strict=False), columns[0], strict=False)]

@@ -1,4 +1,4 @@
-"""A limit on the time of writing one message: a pathological one fails alone, the lane lives.
+"""A limit on the time of writing messages: a pathological one fails, alone when it is tried alone, and the lane lives.
 
 A timer looks four times a second, so a message costs two assignments. It counts the thread's processor time: a host
 that was stopped or is overloaded blames nobody's message. Python hands signals to the main thread only, which is where
@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from types import FrameType
 from typing import Final
 
@@ -20,7 +21,7 @@ TICK_SECONDS: Final = 0.25
 
 
 class WritingLimit:
-    """Use as a context around a slice; `write` raises RenderError when a message takes longer than `seconds`."""
+    """Use as a context around a slice; `write` raises RenderError when it takes longer than `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -43,12 +44,12 @@ class WritingLimit:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, self._before)
 
-    def write(self, letter: mime.Letter, recipient: mime.Addressed) -> mime.Written:
-        """Return the message for one recipient; raises RenderError naming the field, or "message" when it is slow."""
+    def write(self, letter: mime.Letter, recipients: Sequence[mime.Addressed]) -> list[mime.Written]:
+        """Return the message of each; raises RenderError naming the field, or "message" when they are slow together."""
         self._number += 1
         self._is_writing = True
         try:
-            return mime.write(letter, recipient)
+            return mime.write_all(letter, recipients)
         finally:
             self._is_writing = False
 

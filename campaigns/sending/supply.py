@@ -167,7 +167,7 @@ class Supply:
         if now < self._looks_at or self._ahead is not None or self.mode is not Mode.TOGETHER:
             return
         self._looks_at = now + LOOK_SECONDS
-        if sum(len(held.waiting) for held in self.held) < self._per_second() * AHEAD_SECONDS:
+        if sum(len(held.waiting) for held in self.held) < self.per_second() * AHEAD_SECONDS:
             self._ahead = asyncio.create_task(self._claim(ahead=True))
             self._ahead.add_done_callback(self._claimed)
 
@@ -233,9 +233,10 @@ class Supply:
         if not self.lane.attempted:
             limit = self.lane.relay.rate * TURN_SECONDS
             return max(SMALLEST_BITE, min(FIRST_BITE, round(limit))) if limit else FIRST_BITE
-        return max(SMALLEST_BITE, round(self._per_second() * TURN_SECONDS))
+        return max(SMALLEST_BITE, round(self.per_second() * TURN_SECONDS))
 
-    def _per_second(self) -> float:
+    def per_second(self) -> float:
+        """Return the lane's pace in this slice so far, messages a second."""
         return self.lane.attempted / max(0.1, time.monotonic() - self._began)
 
     def _leave_out(self, held: Held, item: Item, reason: str) -> None:

@@ -37,14 +37,14 @@ def main(relay_key: str, changes: dict) -> None:
 def _poison(addresses: list) -> None:
     from campaigns.sending import mime
 
-    write = mime.write
+    write = mime.write_all
 
-    def deadly(letter: mime.Letter, recipient: mime.Recipient) -> mime.Written:
-        if recipient.address in addresses:
+    def deadly(letter: mime.Letter, recipients: list) -> list:
+        if any(one.address in addresses for one in recipients):
             os.kill(os.getpid(), signal.SIGKILL)
-        return write(letter, recipient)
+        return write(letter, recipients)
 
-    mime.write = deadly
+    mime.write_all = deadly
 
 
 if __name__ == "__main__":

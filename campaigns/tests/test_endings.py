@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -292,14 +293,14 @@ def test_a_database_in_trouble_does_not_make_mail_unreadable(monkeypatch: pytest
 def test_one_poisoned_message_fails_alone(larkfield: Organization, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     campaign = planned(larkfield, 10)
     poisoned = Delivery.objects.get(seq=4).pk
-    write = mime.write
+    write = mime.write_all
 
-    def poison(letter: mime.Letter, recipient: mime.Recipient) -> mime.Written:
-        if recipient.delivery_id == poisoned:
+    def poison(letter: mime.Letter, recipients: Sequence[mime.Addressed]) -> list[mime.Written]:
+        if any(one.delivery_id == poisoned for one in recipients):
             raise KeyError("surprise")
-        return write(letter, recipient)
+        return write(letter, recipients)
 
-    monkeypatch.setattr(mime, "write", poison)
+    monkeypatch.setattr(mime, "write_all", poison)
     deliver.run_lane("relay-1")
     assert states(campaign) == tallies(campaign) == {"accepted": 9, "render_failed": 1}
     assert Outcome.objects.get(state=State.RENDER_FAILED).reply == "KeyError"

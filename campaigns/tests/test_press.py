@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import quopri
 from dataclasses import replace
 from email import message_from_bytes, policy
 
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 
 from campaigns.content import segments
 from campaigns.content.compile import CompiledMessage, MessageContent, compile_message
-from campaigns.content.quoted import encode, is_sound
+from campaigns.content.quoted import encode, encode_all, is_sound
 from campaigns.errors import RenderError
 from campaigns.inbound.addresses import Links
 from campaigns.sending import dkim, mime
 
+KEY = rsa.generate_private_key(65537, 2048)
+SIGNERS = tuple(dkim.Signer(selector, domain, KEY) for selector, domain in (("p1", "larkfield.example"), ("m", "m.x")))
 FIELDS = frozenset({"first_name", "city", "web", "points"})
 
 
@@ -46,7 +49,7 @@ def parts(written: mime.Written) -> tuple[str, str]:
 
 def unframed(compiled: CompiledMessage, delivery: int, values: dict[str, str]) -> bytes:
     """Write a body with the links as values like any other."""
-    return compiled.body({**values, **mime._urls(Links(mime.seal(mime.Purpose.DELIVERY, delivery)))})
+    return compiled.body({**values, **mime._urls(Links.of(delivery))})
 
 
 LINKS = '<a href="{{ unsubscribe_url }}">stop</a> {{ why_url }} <a href="{{ report_url }}">report</a>'
@@ -126,21 +129,82 @@ def test_what_was_remembered_is_what_would_be_written(rows: list[tuple[str, ...]
         assert mime.write(kept, recipient, clock=lambda: 1.7e9) == wanted
 
 
+MANY = st.lists(
+    st.tuples(
+        *[st.sampled_from(["Ada", "Zoë", "a<b", "x y", "tab\t", "two\nlines", "a" * 74, "é" * 20, ".", "", "\0"])] * 3
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(MANY, st.booleans())
+def test_together_they_are_written_as_each_by_itself(rows: list[tuple[str, ...]], is_signed: bool) -> None:
+    html = (
+        '<p>{{ first_name | default: "you" }} of {{ city }}</p>{% if points %}{{ points }} {{ first_name | upcase }}'
+        '{% elsif city == "x y" %}<a href="https://x.example/?c={{ city }}">{{ points }}-</a>{% endif %}'
+    )
+    one = letter(html + LINKS, "{{ city }}\n{{ unsubscribe_url }}", '{{ first_name | default: "Zoë" }} in {{ city }}')
+    one = replace(one, signers=SIGNERS if is_signed else ())
+    recipients = [
+        mime.Recipient(number, f"r{number}@inbox.example", {**row_values(row), "last_name": row[2]})
+        for number, row in enumerate(rows)
+    ]
+    try:
+        alone = [mime.write(replace(one), recipient, clock=lambda: 1.7e9) for recipient in recipients]
+    except RenderError:
+        with pytest.raises(RenderError):
+            mime.write_all(one, recipients, clock=lambda: 1.7e9)
+        return
+    assert mime.write_all(one, recipients, clock=lambda: 1.7e9) == alone
+
+
+def row_values(row: tuple[str, ...]) -> dict[str, str]:
+    """Return the merge values of a row."""
+    return dict(zip(("first_name", "city", "points"), row, strict=True))
+
+
+def test_a_body_without_values_is_written_for_each() -> None:
+    one = letter("<p>All the same.</p>", "All the same.", "The same")
+    several = mime.write_all(one, [mime.Recipient(number, f"r{number}@inbox.example") for number in range(3)])
+    assert [written.envelope.recipient for written in several] == [f"r{number}@inbox.example" for number in range(3)]
+    assert len({written.message for written in several}) == 3
+    assert {parts(written) for written in several} == {parts(several[0])}
+
+
+def test_one_that_cannot_be_written_fails_all_and_is_named() -> None:
+    one = letter("<p>{{ city }}</p>", "x", "Hello")
+    recipients = [mime.Recipient(number, "a@b.example", {"city": "Ely" if number else ""}) for number in range(3)]
+    with pytest.raises(RenderError, match="city"):
+        mime.write_all(one, recipients)
+    assert len(mime.write_all(one, recipients[1:])) == 2
+
+
 def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "KNOWN_MAX", 8)
-    monkeypatch.setattr(mime, "KNOWN_MAX", 8)
     one = letter("<p>{{ city }}</p>")
     for number in range(100):
         values = {"first_name": f"n{number}", "city": f"c{number}"}
         assert f"c{number}" in parts(mime.write(one, mime.Recipient(number, "a@b.example", values)))[1]
         assert all(len(group._known) <= 8 for group in one.compiled.groups)
-        assert len(one.press._subjects) <= 8
 
 
 @given(st.text(alphabet=st.sampled_from(list("a.F rom=\r\n\t\0ö<")), max_size=200))
 def test_every_piece_is_sound(text: str) -> None:
     if "\0" not in text:  # refused before it comes here
         assert is_sound(encode(text))
+
+
+WORDS = st.text(alphabet=st.sampled_from(list("aF .=rom\n\x85ö\xa0")), max_size=80)
+
+
+@given(st.lists(st.one_of(WORDS, st.sampled_from(["a" * 74, "a" * 75, "=" * 25, "=" * 26, "ö" * 12, "ö" * 13]))))
+def test_pieces_encoded_together_are_sound_and_mean_the_same(texts: list[str]) -> None:
+    found = encode_all(texts)
+    assert len(found) == len(texts)
+    for text, piece in zip(texts, found, strict=True):
+        assert is_sound(piece)
+        assert quopri.decodestring(piece.replace(b"\r\n", b"\n")).decode() == text
 
 
 @pytest.mark.parametrize(
@@ -150,8 +214,6 @@ def test_an_unsound_piece_is_known(piece: bytes) -> None:
     assert not is_sound(piece)
 
 
-KEY = rsa.generate_private_key(65537, 2048)
-SIGNERS = tuple(dkim.Signer(selector, domain, KEY) for selector, domain in (("p1", "larkfield.example"), ("m", "m.x")))
 BLANKS = st.text(st.sampled_from(list("a  \t\r\nö=?-")), max_size=60)
 
 
@@ -165,7 +227,7 @@ def test_a_prepared_signature_is_the_one_that_would_be_made(delivery: int, name:
     except RenderError:
         return
     links = Links(written.envelope.envid)
-    to, subject = mime._to(values, "ada@inbox.example"), one.press.subject(values)
+    (to,), (subject,) = mime._tos([values], ["ada@inbox.example"]), one.press.subjects([values])
     headers = one.headers(links, mime._date(1_700_000_000), to, subject)
     body = unframed(one.compiled, delivery, values)
     signatures = dkim.sign(headers, body, SIGNERS, at=1_700_000_000)

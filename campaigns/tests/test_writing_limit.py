@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +32,14 @@ def _endless(*_: Any) -> None:
 def test_a_message_that_takes_too_long_fails_alone(
     larkfield: Organization, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, begun = mime.write, time.monotonic()
+    write, begun = mime.write_all, time.monotonic()
 
-    def slow(letter: mime.Letter, recipient: mime.Recipient) -> mime.Written:
-        if recipient.address == ADDRESS:
+    def slow(letter: mime.Letter, recipients: Sequence[mime.Addressed]) -> list[mime.Written]:
+        if any(one.address == ADDRESS for one in recipients):
             _endless()
-        return write(letter, recipient)
+        return write(letter, recipients)
 
-    monkeypatch.setattr(mime, "write", slow)
+    monkeypatch.setattr(mime, "write_all", slow)
     before = signal.getsignal(signal.SIGALRM)
     with two_relays(settings, tmp_path) as pair:
         campaign = planned(larkfield, 20)
@@ -61,7 +62,7 @@ def test_sleep_and_many_quick_messages_are_not_slow(monkeypatch: pytest.MonkeyPa
         time.sleep(next(waits))
         return "".join(str(number) for number in range(1000))
 
-    monkeypatch.setattr(mime, "write", write)
+    monkeypatch.setattr(mime, "write_all", write)
     with WritingLimit(0.1) as one:
         for _ in range(2000):
             one.write(None, None)  # type: ignore[arg-type]
@@ -69,13 +70,13 @@ def test_sleep_and_many_quick_messages_are_not_slow(monkeypatch: pytest.MonkeyPa
 
 def test_nothing_is_raised_outside_of_writing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limit, "TICK_SECONDS", 0.01)
-    monkeypatch.setattr(mime, "write", lambda *_: None)
+    monkeypatch.setattr(mime, "write_all", lambda *_: None)
     with WritingLimit(0.05) as one:
         one.write(None, None)  # type: ignore[arg-type]
         end = time.monotonic() + 0.3
         while time.monotonic() < end:
             sum(range(100))
-        monkeypatch.setattr(mime, "write", _endless)
+        monkeypatch.setattr(mime, "write_all", _endless)
         with pytest.raises(RenderError, match="more than 0"):
             one.write(None, None)  # type: ignore[arg-type]
 

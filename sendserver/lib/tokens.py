@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import re
 import threading
+from collections.abc import Sequence
 from functools import lru_cache
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
@@ -22,7 +23,7 @@ from django.conf import settings
 _SHAPE = re.compile(r"([a-z0-9]{2})([a-z2-7]{26})")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
-_SHIFTS = range(120, -1, -10)
+_THREE = (1 << 30) - 1
 _mine = threading.local()
 
 
@@ -54,8 +55,15 @@ def _cipher(key: bytes) -> Cipher[modes.ECB]:
 
 def seal(purpose: str, number: int) -> str:
     """Return the token of `number` for `purpose`, under the newest key."""
+    return seal_all(purpose, [number])[0]
+
+
+def seal_all(purpose: str, numbers: Sequence[int]) -> list[str]:
+    """Return the token of each number, as `seal`."""
     kid, key = next(iter(settings.TOKEN_KEYS.items()))
-    return kid + _written(_encryptor(key).update(_tag(purpose) + number.to_bytes(8, "big")))
+    tag = _tag(purpose)
+    sealed = _encryptor(key).update(b"".join([tag + number.to_bytes(8, "big") for number in numbers]))
+    return [kid + _written(sealed[at : at + 16]) for at in range(0, len(sealed), 16)]
 
 
 def _encryptor(key: bytes) -> CipherContext:
@@ -71,7 +79,17 @@ def _encryptor(key: bytes) -> CipherContext:
 def _written(block: bytes) -> str:
     """Return 16 octets in lower-case base32 without padding, RFC 4648 section 6: 26 characters."""
     number = int.from_bytes(block, "big") << 2  # 128 bits and two spare ones are 13 pairs of characters
-    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+    pairs, a, b = (
+        _PAIRS,
+        number >> 100,
+        number >> 70 & _THREE,
+    )  # three pairs at a time: what Python's small numbers hold
+    c, d, e = number >> 40 & _THREE, number >> 10 & _THREE, number & 1023
+    return (
+        f"{pairs[a >> 20]}{pairs[a >> 10 & 1023]}{pairs[a & 1023]}{pairs[b >> 20]}{pairs[b >> 10 & 1023]}"
+        f"{pairs[b & 1023]}{pairs[c >> 20]}{pairs[c >> 10 & 1023]}{pairs[c & 1023]}{pairs[d >> 20]}"
+        f"{pairs[d >> 10 & 1023]}{pairs[d & 1023]}{pairs[e]}"
+    )
 
 
 def open_token(purpose: str, token: str) -> int | None:

@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -207,14 +207,14 @@ def _count_slices(path: str) -> None:
 
 
 def _poison(address: str) -> None:
-    write = mime.write
+    write = mime.write_all
 
-    def deadly(letter: mime.Letter, recipient: mime.Addressed) -> mime.Written:
-        if recipient.address == address:
+    def deadly(letter: mime.Letter, recipients: Sequence[mime.Addressed]) -> list[mime.Written]:
+        if any(one.address == address for one in recipients):
             os.kill(os.getpid(), signal.SIGKILL)
-        return write(letter, recipient)
+        return write(letter, recipients)
 
-    mime.write = deadly
+    mime.write_all = deadly
 
 
 def _install(failpoint: Failpoint) -> None:
