@@ -121,28 +121,19 @@ class ListMembership(models.Model):
         "compliance.Attestation", models.DO_NOTHING, null=True, db_constraint=False, related_name="memberships"
     )
     # The double opt-in on a form of ours; proof of its own, so no statement is needed beside it.
-    signup = models.ForeignKey(
-        "compliance.Signup", models.SET_NULL, null=True, related_name="memberships", db_index=False
-    )
+    signup = models.ForeignKey("compliance.Signup", models.SET_NULL, null=True, related_name="memberships")
     import_job = models.ForeignKey(
         "compliance.ImportJob", models.SET_NULL, null=True, related_name="memberships", db_index=False
     )
-    # The upload that put them on the list; `import_job` is the one whose permission counts now. Only compared, for
-    # people already in hand: neither an index nor a check in the database, which each row of an upload would pay.
-    first_import = models.ForeignKey(
-        "compliance.ImportJob", models.DO_NOTHING, null=True, related_name="+", db_index=False, db_constraint=False
-    )
+    # The upload that put them on the list; `import_job` is the one whose permission counts now.
+    first_import = models.ForeignKey("compliance.ImportJob", models.SET_NULL, null=True, related_name="+")
     added_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["contact_list", "contact"], name="membership_once_per_list")
         ]
-        indexes: ClassVar = [
-            models.Index(fields=["import_job", "id"], name="membership_by_import"),
-            # Few came by a form, and an upload of a million need not enter its rows.
-            models.Index(fields=["signup"], condition=models.Q(signup__isnull=False), name="membership_by_signup"),
-        ]
+        indexes: ClassVar = [models.Index(fields=["import_job", "id"], name="membership_by_import")]
 
     def __str__(self) -> str:
         return f"{self.contact_id} on {self.contact_list_id}"
