@@ -33,7 +33,12 @@ def by_reason(campaign: Campaign) -> list[Reason]:
     """
     planned, sending = _at_planning(campaign), _at_sending(campaign)
     codes = sorted(planned | sending, key=lambda code: (-(planned[code] + sending[code]), code))
-    return [Reason(code, words_of(code), planned[code], sending[code]) for code in codes]
+    return [reason(code, planned[code], sending[code]) for code in codes]
+
+
+def reason(code: str, planned: int, sending: int) -> Reason:
+    """Return a reason with its words."""
+    return Reason(code, words_of(code), planned, sending)
 
 
 def words_of(code: str) -> str:

@@ -15,9 +15,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Sum
 
-from campaigns.models import Campaign, CampaignState, ClickCount, Delivery, Event, EventKind, Outcome, RelayTrace, Tally
-from campaigns.providers import PROVIDERS, name_of, provider_of
-from campaigns.sending import relay_log
+from campaigns.models import Campaign, CampaignState, ClickCount, Event, EventKind, Outcome, Tally
 from compliance import policy
 from sendserver.lib import clock
 
@@ -26,7 +24,6 @@ FINAL: Final = (State.ACCEPTED, State.REJECTED, State.IN_DOUBT, State.SUPPRESSED
 LEFT_OUT: Final = (State.SKIPPED, State.SUPPRESSED)
 HOURS: Final = 48
 STEP_HOURS: Final = 2
-READ_ALL: Final = 200_000  # deliveries; reading more takes seconds
 
 
 @dataclass(frozen=True)
@@ -174,88 +171,6 @@ def reaction_hours(campaign: Campaign) -> tuple[list[str], list[int]]:
 def _label(begin: datetime, step: int) -> str:
     moment = begin + timedelta(hours=STEP_HOURS * step)
     return f"{moment.day} {moment:%b %H:%M}"
-
-
-_BY_DOMAIN: Final = """
-SELECT d.domain, count(*) FILTER (WHERE d.state <> 'planned'),
-       count(*) FILTER (WHERE d.state = 'accepted'), count(*) FILTER (WHERE d.state = 'deferred'),
-       count(*) FILTER (WHERE d.complained)
-FROM (SELECT s.state, y.domain,
-             EXISTS (SELECT 1 FROM campaigns_event e WHERE e.delivery_id = y.id AND e.kind = 'complained') AS complained
-      FROM delivery_state s JOIN campaigns_delivery y ON y.id = s.delivery_id
-      WHERE s.campaign_id = %s AND s.seq IS NOT NULL) d
-GROUP BY d.domain
-"""
-
-
-@dataclass(frozen=True)
-class Receiver:
-    """One mailbox provider's part."""
-
-    name: str
-    sent: int
-    accepted: int
-    waiting: int
-    complaints: int
-
-
-def receivers(campaign: Campaign) -> list[Receiver]:
-    """Return figures by receiver, biggest first, small ones together as "Others"; reads every delivery once."""
-    sums: dict[str, list[int]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(_BY_DOMAIN, [campaign.pk])
-        for domain, *counts in cursor.fetchall():
-            row = sums.setdefault(_receiver(domain), [0, 0, 0, 0])
-            for place, count in enumerate(counts):
-                row[place] += count
-    found = [Receiver(name, *row) for name, row in sums.items()]
-    return sorted(found, key=lambda one: (one.name == "Others", -one.sent))
-
-
-def _receiver(domain: str) -> str:
-    provider = provider_of(domain)
-    return name_of(provider) if provider in PROVIDERS else "Others"
-
-
-_BY_MINUTE: Final = """
-SELECT date_trunc('minute', at AT TIME ZONE 'UTC'), relay, count(*) FROM campaigns_outcome
-WHERE campaign_id = %s AND at > now() - interval '1 hour' AND relay <> '' GROUP BY 1, 2
-"""
-
-
-def minutes(campaign: Campaign) -> tuple[list[str], dict[str, list[int]]]:
-    """Return labels and, for each relay, attempts a minute in the last hour of a campaign, gaps as 0."""
-    with connection.cursor() as cursor:
-        cursor.execute(_BY_MINUTE, [campaign.pk])
-        rows = cursor.fetchall()
-    if not rows:
-        return [], {}
-    first, last = min(row[0] for row in rows), max(row[0] for row in rows)
-    length = int((last - first).total_seconds() // 60) + 1
-    found = {key: [0] * length for key in settings.RELAYS}
-    for minute, relay, count in rows:
-        if relay in found:
-            found[relay][int((minute - first).total_seconds() // 60)] = count
-    return [f"{first + timedelta(minutes=place):%H:%M}" for place in range(length)], found
-
-
-def is_small(campaign: Campaign) -> bool:
-    """Tell whether figures that read every delivery are cheap enough for a page."""
-    return campaign.mailable_count <= READ_ALL
-
-
-def taken_by_receivers(campaign: Campaign) -> int | None:
-    """Return to how many people's servers our relays' logs show the message delivered; None where that is not known.
-
-    Only from log lines; a relay's log is kept for KEPT_DAYS, and what is older is not counted down.
-    """
-    planned = campaign.planned_at
-    if planned is None or not is_small(campaign) or clock.now() - planned > timedelta(days=relay_log.KEPT_DAYS):
-        return None
-    since = planned - timedelta(seconds=relay_log.SLACK_SECONDS)
-    own = Delivery.objects.filter(campaign=campaign).values("pk")
-    traces = RelayTrace.objects.filter(status="sent", taken_at__gte=since, delivery_id__in=own)
-    return traces.values("delivery_id").distinct().count() or None
 
 
 def verdict(campaign: Campaign, reached: int, sent: int, back: Reactions) -> tuple[str, str, str]:

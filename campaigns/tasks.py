@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from campaigns import alarms, lost_links, planning
+from campaigns.breakdown import known as _breakdown  # noqa: F401 (a worker answers its questions once it is loaded)
 from campaigns.inbound import process
 from campaigns.lane_task import run_lane
 from campaigns.sending import poke, relay_log, relays, sweep

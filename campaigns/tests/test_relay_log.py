@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from accounts.models import AuditEntry, Organization
-from campaigns import brakes, stats
+from campaigns import brakes, breakdown
 from campaigns.inbound.addresses import Links
 from campaigns.models import Brake, Campaign, Chunk, Delivery, Outcome, RelayLog, RelayTrace, Retry
 from campaigns.sending import deliver, relay_log
@@ -170,9 +170,9 @@ def test_taken_by_the_receiver_only_with_a_line_that_says_sent(stage: Stage) -> 
     stage.log.sent("A1B2C3D4", one.address)
     relay_log.read_logs()
     assert list(relay_log.taken_by_receivers([one.pk, other.pk])) == [one.pk]
-    assert stats.taken_by_receivers(stage.campaign) == 1
+    assert breakdown.known(stage.campaign).taken == 1
     RelayTrace.objects.update(taken_at=stage.campaign.planned_at - timedelta(minutes=1))
-    assert stats.taken_by_receivers(stage.campaign) is None  # of another message that had the number
+    assert breakdown.known(stage.campaign).taken is None  # of another message that had the number
 
 
 def test_what_a_restored_database_forgot_is_written_down_before_anything_leaves(stage: Stage) -> None:

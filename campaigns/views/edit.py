@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -99,7 +100,7 @@ def _page(request: PortalRequest, campaign: Campaign, form: DraftForm, *, status
         "fields": sorted(audience.available_fields(list(campaign.lists.all()))),
         "may_write": has_right(request.membership, Right.WRITE),
         **_checks(campaign),
-        **_head(campaign, _values(request, campaign)),
+        **_head(campaign, _values(request, campaign, people)),
     }
     return render(request, "campaigns/edit.html", context, status=status)
 
@@ -164,8 +165,8 @@ def _notice(request: PortalRequest, *problems: str) -> str:
     return str(render_to_string("campaigns/preview_problem.html", {"problems": problems}, request))
 
 
-def _values(request: PortalRequest, campaign: Campaign) -> dict[str, str]:
-    """Return the merge values of the chosen contact, of the first one, or made-up ones."""
+def _values(request: PortalRequest, campaign: Campaign, known: Sequence[Contact] | None = None) -> dict[str, str]:
+    """Return the merge values of the chosen contact, of the first one (of the `known` samples), or made-up ones."""
     chosen = request.GET.get("contact", "")
     if chosen:
         try:
@@ -175,7 +176,9 @@ def _values(request: PortalRequest, campaign: Campaign) -> dict[str, str]:
         if person is None:
             raise Http404
         return {**audience.values_of(person), **draft_urls()}
-    first = audience.samples(campaign.organization_id, list(campaign.lists.all()), 1, narrowing.where(campaign))
+    first = known
+    if first is None:
+        first = audience.samples(campaign.organization_id, list(campaign.lists.all()), 1, narrowing.where(campaign))
     return {**(audience.values_of(first[0]) if first else example_values(campaign)), **draft_urls()}
 
 

@@ -15,12 +15,14 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts import standing
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
 from accounts.models import AuditEntry, User
-from campaigns import approve, brakes, canary, control, course, stats
+from campaigns import approve, brakes, breakdown, canary, control, course, stats
 from campaigns.errors import CampaignError
 from campaigns.models import Campaign, CampaignState
 from campaigns.sending import aside
 from campaigns.sending.poke import poke_after_commit
 from compliance import policy
+from compliance.tasks import count_people
+from compliance.views import poke
 from sendserver.lib import charts
 from sendserver.lib.states import TransitionRefusedError
 
@@ -58,7 +60,7 @@ def progress(request: PortalRequest, uid: UUID) -> HttpResponse:
             return HttpResponse(headers={"HX-Redirect": back["Location"]})
         return back
     context = _context(request, campaign)
-    if request.headers.get("HX-Request"):
+    if request.headers.get("HX-Request") and request.headers.get("HX-Target") != "counts":
         response = render(request, "campaigns/_progress.html", context)
         if not context["is_live"] or request.GET.get("seen", campaign.state) != campaign.state:
             response["HX-Refresh"] = "true"  # the whole page has other words and buttons now
@@ -67,16 +69,18 @@ def progress(request: PortalRequest, uid: UUID) -> HttpResponse:
 
 
 def _details(campaign: Campaign) -> dict[str, Any]:
-    """Return what reads every delivery: shown with the page, not with each poll, and not for very long lists."""
-    if campaign.planned_at is None or not stats.is_small(campaign):
-        return {}
-    labels, counts = stats.minutes(campaign)
+    """Return what all people are read for: shown with the page, not with each poll."""
+    details = breakdown.known(campaign)
+    if details.waits:
+        poke(count_people, campaign.organization_id)
     names = {key: relay.name.partition(".")[0] for key, relay in settings.RELAYS.items()}
-    series = [charts.Series(names[key], counts[key], f"c{place}") for place, key in enumerate(counts, start=1)]
-    chart = charts.lines("Messages a minute by server", labels, series) if len(labels) > 1 else ""
+    lines = [
+        charts.Series(names[key], counts, f"c{place}") for place, (key, counts) in enumerate(details.attempts, start=1)
+    ]
+    chart = charts.lines("Messages a minute by server", details.minutes, lines) if len(details.minutes) > 1 else ""
     states = course.receiver_states(campaign.organization_id)
-    rows = [(one, states.get(one.name, ("Normal pace", "ok"))) for one in stats.receivers(campaign)]
-    return {"minutes": chart, "receivers": rows}
+    rows = [(one, states.get(one.name, ("Normal pace", "ok"))) for one in details.receivers]
+    return {"minutes": chart, "receivers": rows, "details": details}
 
 
 def _context(request: PortalRequest, campaign: Campaign) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from accounts.access import PortalRequest, Right, get_object_for, has_right, portal_view
-from campaigns import left_out, narrowing, stats
+from campaigns import breakdown, narrowing, stats
 from campaigns.models import Campaign, CampaignState
 from compliance import policy
+from compliance.tasks import count_people
+from compliance.views import poke
 from sendserver.lib import charts, words
 
 LABELS = {
@@ -59,12 +61,15 @@ def _figures(campaign: Campaign) -> dict[str, Any]:
     sent = done.accepted + done.rejected + done.in_doubt
     reached = max(0, done.accepted - back.bounced)
     kind, headline, sentence = stats.verdict(campaign, reached, sent, back)
+    details = breakdown.known(campaign)
+    if details.waits:
+        poke(count_people, campaign.organization_id)
     labels, clicks = stats.reaction_hours(campaign)
     links, bounces = stats.links(campaign), stats.bounce_reasons(campaign)
     return {
         "p": done,
         "back": back,
-        "taken": stats.taken_by_receivers(campaign),
+        "taken": details.taken,
         "sent": sent,
         "reached": reached,
         "verdict": {"kind": kind, "headline": headline, "sentence": sentence},
@@ -82,8 +87,9 @@ def _figures(campaign: Campaign) -> dict[str, Any]:
             [charts.Bar(LABELS.get(name, name), count, fill="c6" if name in KEPT else "c4") for name, count in bounces],
             "Bounces by reason: " + ", ".join(f"{LABELS.get(name, name)} {count}" for name, count in bounces),
         ),
-        "left_out": left_out.by_reason(campaign),
-        "receivers": stats.receivers(campaign) if stats.is_small(campaign) else [],
+        "left_out": details.left_out,
+        "receivers": details.receivers,
+        "details": details,
         "complaint_limit": f"{100 * policy.L_WARN:.2f}%",
         "lists": ", ".join(one.name for one in campaign.lists.all()),
         "segment": narrowing.chosen(campaign),

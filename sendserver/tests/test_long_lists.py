@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from campaigns import planning
+from campaigns import course, planning
 from campaigns.models import Campaign, CampaignState
 from campaigns.tests.world import World, add_person, make_draft, make_world
 from compliance import counting, lists, policy
@@ -29,7 +29,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 PEOPLE: Final = 25_000
 # One statement may read a short list with a person for each membership, and what stands beside it.
 MOST: Final = 2 * policy.COUNTED_AT_ONCE + 1_000
-BIG: Final = ("compliance_listmembership", "compliance_contact", "compliance_suppression", "compliance_listexit")
+BIG: Final = (
+    *("compliance_listmembership", "compliance_contact", "compliance_suppression", "compliance_listexit"),
+    *("campaigns_delivery", "campaigns_outcome"),
+)
+_ALL_TAKEN: Final = """
+INSERT INTO campaigns_outcome (delivery_id, campaign_id, attempt, state, relay, at, enhanced, reply, queue_id,
+                               bounce_class, host, wire_bytes)
+SELECT id, campaign_id, 1, 'accepted', 'relay-1', now(), '', '', '', '', '', 0 FROM campaigns_delivery
+WHERE campaign_id = %s AND seq IS NOT NULL
+"""
 
 
 @pytest.fixture
@@ -126,6 +135,33 @@ def test_nor_with_a_segment(larkfield, long, draft, alice):
         for name in ("edit", "checks", "review"):
             rows, sql = worst(alice.client, reverse(f"campaign_{name}", args=[draft.uid]))
             assert rows <= MOST, f"{name} reads {rows} rows: {sql}"
+        counting.work()
+
+
+def test_nor_do_the_pages_of_a_campaign_on_its_way(long, draft, alice, monkeypatch):
+    monkeypatch.setattr(course, "NEWEST", 2_000)  # outcomes that the pace is read from: of more people the same number
+    review = reverse("campaign_review", args=[draft.uid])
+    alice.client.get(review)
+    counting.work()
+    page = alice.client.get(review).context
+    order = {
+        "key": str(uuid.uuid4()),
+        "version": draft.version,
+        "counted": page["form"].initial["counted"],
+        "when": "now",
+    }
+    assert alice.client.post(review, {**order, "typed": str(page["audience"].mailable)}).status_code == 302
+    draft.refresh_from_db()
+    planning.plan(draft)
+    with connection.cursor() as cursor:
+        cursor.execute(_ALL_TAKEN, [draft.pk])
+    settle()
+    urls = [reverse(f"campaign_{name}", args=[draft.uid]) for name in ("progress", "report")]
+    for known in (False, True):
+        for url in urls:
+            rows, sql = worst(alice.client, url)
+            assert rows <= MOST, f"{url} reads {rows} rows: {sql}"
+            assert (b"Others" in alice.client.get(url).content) is known
         counting.work()
 
 
