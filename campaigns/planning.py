@@ -26,7 +26,6 @@ from campaigns.sending.relays import KEYS
 from compliance import registers
 from compliance.consent import mailable_sql
 from compliance.provenance.canary import Unproven, unproven
-from compliance.segments.where import Where
 from compliance.suppression import live_suppression_sql
 from sendserver.lib import clock
 from sendserver.lib.states import TransitionRefusedError
@@ -52,14 +51,16 @@ WITH audience AS (
   SELECT audience.*, {wave} AS wave FROM audience{places}
 )
 """
-_INSERT: Final = """
-INSERT INTO campaigns_delivery
-  (campaign_id, organization_id, seq, contact_id, address, address_hash, domain, merge, membership_id, skip_reason)
-SELECT %(campaign)s, %(organization)s,
-       CASE WHEN skip_reason = '' THEN row_number() OVER (PARTITION BY skip_reason = '' ORDER BY wave{order}, id) END,
-       id, address, address_hash, domain, merge, membership_id, skip_reason
-FROM ordered
-ON CONFLICT DO NOTHING
+# Everybody in the order of their contacts, which is that of the audience already: no sort of a million for a number.
+_IN_A_ROW: Final = "count(*) FILTER (WHERE skip_reason = '') OVER (ORDER BY id ROWS UNBOUNDED PRECEDING)"
+_WRITTEN: Final = """, written AS (
+  INSERT INTO campaigns_delivery
+    (campaign_id, organization_id, seq, contact_id, address, address_hash, domain, merge, membership_id, skip_reason)
+  SELECT %(campaign)s, %(organization)s, CASE WHEN skip_reason = '' THEN {number} END,
+         id, address, address_hash, domain, merge, membership_id, skip_reason
+  FROM ordered RETURNING skip_reason
+)
+SELECT skip_reason, count(*), ({sampled}) FROM written GROUP BY skip_reason
 """
 # Where a sample goes first (campaigns.canary): 0 is the sample, 1 whom it does not speak for, 2 the rest. Every n-th
 # of the people in question, in an order by domain that only we can compute: spread over domains, foreseen by nobody.
@@ -72,7 +73,8 @@ _PLACES: Final = """
          ON sampled_id = audience.id"""
 _SAMPLED: Final = "SELECT count(*) FROM ordered WHERE wave <> 1"
 # The rest goes in parts, each a random one of the rest.
-_PARTS: Final = ", CASE WHEN wave = 2 THEN sha256(%(salt)s || 'rest'::bytea || address_hash) END"
+_BY_WAVES: Final = """row_number() OVER (PARTITION BY skip_reason = ''
+  ORDER BY wave, CASE WHEN wave = 2 THEN sha256(%(salt)s || 'rest'::bytea || address_hash) END, id)"""
 _CHUNKS: Final = """
 INSERT INTO campaigns_chunk
   (campaign_id, organization_id, first_seq, last_seq, relay, state, fence, lease_until, owner_host, owner_boot,
@@ -81,7 +83,6 @@ SELECT %(campaign)s, %(organization)s, first, LEAST(first + %(size)s - 1, %(last
        (%(relays)s::text[])[1 + ((first - %(first)s) / %(size)s) %% 2], %(state)s, 0, NULL, '', '', NULL, '', 0, 0, 0
 FROM generate_series(%(first)s, %(last)s, %(size)s) AS first
 """
-_COUNTS: Final = "SELECT skip_reason, count(*) FROM campaigns_delivery WHERE campaign_id = %s GROUP BY skip_reason"
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,7 @@ def _plan(campaign: Campaign) -> PlanResult:
         raise NotAsApprovedError(against)
     first = unproven(list(campaign.lists.all()))
     before = canary.pooled(campaign.organization, first) if first else 0
-    sampled = _write_sampled(campaign, first, before) if first else _write_deliveries(campaign)
-    counts = _counts(campaign)
+    counts, sampled = _write_deliveries(campaign, first, before)
     mailable = counts.pop("", 0)
     if more := approve.too_many(campaign, mailable):
         raise NotAsApprovedError(more)
@@ -151,43 +151,31 @@ def _plan(campaign: Campaign) -> PlanResult:
     return result
 
 
-def _write_deliveries(campaign: Campaign) -> int:
-    with connection.cursor() as cursor:
-        values = {"campaign": campaign.pk, "organization": campaign.organization_id}
-        only = narrowing.where(campaign)
-        statement = _statement("0", "", only) + _INSERT.format(order="")
-        cursor.execute(statement, values | (only.values if only else {}))
-    return 0
+def _write_deliveries(campaign: Campaign, first: Unproven | None, before: int) -> tuple[dict[str, int], int]:
+    """Write the deliveries, with a sample in front where there is one; `before` are people of earlier samples.
 
-
-def _write_sampled(campaign: Campaign, first: Unproven, before: int) -> int:
-    """Write the deliveries with a sample in front; return for how many people that sample speaks, itself included."""
+    Return the people for each reason ("" is mailed), and for how many the sample speaks, itself included.
+    """
     only = narrowing.where(campaign)
-    statement = f"{_statement(_WAVE, _PLACES, only)}, written AS ({_INSERT.format(order=_PARTS)}) {_SAMPLED}"
-    values: dict[str, Any] = {
-        **(only.values if only else {}),
-        "campaign": campaign.pk,
-        "organization": campaign.organization_id,
-        "jobs": list(first.job_ids),
-        "salt": canary.salt(campaign),
-        "pooled": before,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return int(cursor.fetchone()[0])
-
-
-def _statement(wave: str, places: str, only: Where | None) -> str:
     suppressed = live_suppression_sql("c.address_hash", "c.organization_id")
     test = f"\n    AND {only.sql}" if only else ""
-    reason = mailable_sql("m", "c", "l")
-    return _AUDIENCE.format(suppressed=suppressed, reason=reason, wave=wave, places=places, only=test)
-
-
-def _counts(campaign: Campaign) -> dict[str, int]:
+    wave, places, number, sampled = (_WAVE, _PLACES, _BY_WAVES, _SAMPLED) if first else ("0", "", _IN_A_ROW, "0")
+    statement = (_AUDIENCE + _WRITTEN).format(
+        suppressed=suppressed,
+        reason=mailable_sql("m", "c", "l"),
+        wave=wave,
+        places=places,
+        only=test,
+        number=number,
+        sampled=sampled,
+    )
+    values: dict[str, Any] = {"campaign": campaign.pk, "organization": campaign.organization_id}
+    if first:
+        values |= {"jobs": list(first.job_ids), "salt": canary.salt(campaign), "pooled": before}
     with connection.cursor() as cursor:
-        cursor.execute(_COUNTS, [campaign.pk])
-        return dict(cursor.fetchall())
+        cursor.execute(statement, values | (only.values if only else {}))
+        rows = cursor.fetchall()
+    return {reason: count for reason, count, _ in rows}, next((sampled for _, _, sampled in rows), 0)
 
 
 def chunk_size(mailable: int) -> int:

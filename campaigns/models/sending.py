@@ -21,8 +21,11 @@ class Delivery(models.Model):
     Left-out people have a row too, with `skip_reason` and no `seq`, so that planned = sum of outcomes.
     """
 
-    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="deliveries")
-    organization = models.ForeignKey(Organization, models.DO_NOTHING, db_constraint=False, related_name="+")
+    # Both unique constraints begin with it; nobody asks by organization.
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="deliveries", db_index=False)
+    organization = models.ForeignKey(
+        Organization, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     seq = models.PositiveIntegerField(null=True)  # 1..mailable_count; chunks are ranges of it
     contact_id = models.BigIntegerField()
     address = models.CharField(max_length=254)

@@ -41,6 +41,9 @@ def breaks(operation: Operation, made: set[str]) -> str:
         return f"column {operation.name} is changed"
     if isinstance(operation, migrations.RunSQL) and _SQL.search(str(operation.sql)):
         return "SQL takes something away"
+    if isinstance(operation, migrations.SeparateDatabaseAndState):  # how a column loses an index or a reference
+        inside = [one for one in operation.database_operations if not isinstance(one, migrations.AlterField)]
+        return next((why for one in inside if (why := breaks(one, made))), "")
     return ""
 
 
@@ -82,6 +85,9 @@ FLAG = models.BooleanField(default=False)
         (migrations.RunSQL("ALTER TABLE x DROP COLUMN y"), False),
         (migrations.RunSQL("ALTER TABLE x ALTER COLUMN y SET NOT NULL"), False),
         (migrations.RunSQL("CREATE INDEX z ON x (y)"), True),
+        (migrations.SeparateDatabaseAndState([migrations.RunSQL("DROP INDEX z")]), True),
+        (migrations.SeparateDatabaseAndState([migrations.RunSQL("ALTER TABLE x DROP COLUMN y")]), False),
+        (migrations.SeparateDatabaseAndState([migrations.RemoveField("chunk", "deaths")]), False),
         (migrations.CreateModel("New", [("id", models.BigAutoField(primary_key=True)), ("flag", FLAG)]), True),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Operation) else "",
