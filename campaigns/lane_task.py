@@ -10,6 +10,7 @@ from celery import shared_task
 from celery.worker import state as worker
 
 from campaigns.sending import deliver, poke
+from sendserver.lib import memory
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ def run_lane(self: Any, relay_key: str) -> None:
         return
     report = deliver.run_lane(relay_key, should_end=_is_told_to_stop)
     gc.collect()  # a slice's parts know each other: without this the next slice comes on top of this one
+    memory.give_back()
     if report.more:
         poke.poke(relay_key, by=self.app)
     elif report.attempted:

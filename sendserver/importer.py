@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from sendserver import lane
+from sendserver.lib import memory
 
 QUEUE = "imports"
 TASKS = "compliance.tasks"
@@ -16,7 +17,7 @@ TASKS = "compliance.tasks"
 
 def main() -> int:
     """Serve the queue until told to end; return the worker's exit code."""
-    lane.save_memory()
+    memory.save()
     return lane.serve(lane.made_worker(QUEUE, TASKS))
 
 

@@ -6,7 +6,6 @@ portal's other tasks, and without the checks that load every page. What of those
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import logging.config
 import os
@@ -19,19 +18,9 @@ from celery.apps.worker import Worker
 from django.conf import settings
 from kombu import Queue
 
-# glibc's malloc.h: arenas, and the size from which free memory at the end of the heap goes back at once.
-_M_TRIM_THRESHOLD, _M_ARENA_MAX = -1, -8
-ARENAS: Final = 1  # by default each thread gets its own, and keeps what its largest moment needed
-TRIM_OCTETS: Final = 128 * 1024
+from sendserver.lib import memory
+
 TASKS: Final = "campaigns.lane_task"
-
-
-def save_memory() -> None:
-    """Tell the C library to share one heap and to give back what is free; another library than glibc goes on as is."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_ARENA_MAX, ARENAS)
-        mallopt(_M_TRIM_THRESHOLD, TRIM_OCTETS)
 
 
 def application(queue: str, tasks: str = TASKS) -> Celery:
@@ -76,7 +65,7 @@ def main(arguments: list[str]) -> int:
     """Serve the queue of the relay named until told to end; return the worker's exit code."""
     if len(arguments) != 1 or arguments[0] not in ("relay-1", "relay-2"):
         sys.exit("Say which relay: python -m sendserver.lane relay-1 (or relay-2).")
-    save_memory()
+    memory.save()
     worker = made_worker(arguments[0])
     refuse_wrong_relays()
     return serve(worker)

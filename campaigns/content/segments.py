@@ -21,7 +21,7 @@ from campaigns.errors import RenderError
 
 CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 WEB_ADDRESS: Final = re.compile(r"https?://|mailto:", re.IGNORECASE)
-KNOWN_MAX: Final = 256  # values of one field whose pieces are kept
+KNOWN_MAX: Final = 96  # values of one field whose pieces are kept
 Known = list[Sequence[bytes] | None]  # by number of a piece, its column: the piece of each recipient
 
 

@@ -24,7 +24,7 @@ from sendserver.lib import clock
 log = logging.getLogger(__name__)
 TOGETHER_MAX: Final = 32  # messages written at once: most of the gain, some milliseconds
 TOGETHER_SECONDS: Final = 0.02  # of the lane's pace, at most: what is written ahead of its turn is out in a moment
-TOGETHER_OCTETS: Final = 256 * 1024
+TOGETHER_OCTETS: Final = 128 * 1024
 TOGETHER_SIGNED: Final = 8  # a signature takes as long as all else of some messages
 KEPT_SECONDS: Final = 0.25  # behind that a message is written anew, with its date
 _NOT_KEPT: Final = (None, 0.0)

@@ -47,7 +47,7 @@ POINTS = {
     "before the flush": ("campaigns.sending.record", ("flush",), "before"),
     "behind the flush": ("campaigns.sending.record", ("flush",), "after"),
     "in mid-plan": ("campaigns.planning", ("_write_deliveries",), "after"),
-    "writing a message": ("campaigns.sending.mime", ("write",), "before"),
+    "writing a message": ("campaigns.sending.mime", ("write_all",), "before"),
 }
 
 
