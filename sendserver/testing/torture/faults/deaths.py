@@ -161,8 +161,9 @@ def poisoned(here: Arena, told: Told, seed: int) -> Told:
 
 
 def _rest_is_done(here: Arena, poison: str) -> bool:
+    """Tell whether nobody else waits; whom a death left in doubt does not, and the oracle bounds how many those are."""
     states = books.states_of(here.campaign)
-    return all(state == "accepted" for who, state in states.items() if who != poison)
+    return all(state in ("accepted", "in_doubt") for who, state in states.items() if who != poison)
 
 
 def growing(here: Arena, told: Told, seed: int) -> Told:
