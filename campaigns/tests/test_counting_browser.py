@@ -8,7 +8,8 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import expect
 
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Delivery
+from campaigns.tests.lanes import planned
 from campaigns.tests.world import add_person, make_draft, make_world
 from compliance import counting, policy
 from sendserver.lib import clock
@@ -47,6 +48,32 @@ def test_figures_come_by_themselves(look: Look, draft: Campaign, alice: Persona,
         counting.work()
         expect(look.page.locator(where)).to_contain_text(after, timeout=10_000)
         expect(look.page.locator(where)).to_contain_text("ounted")
+        look.picture(f"counted-{name}")
+        faults += [f"{name}, counted: {one}" for one in look.findings()]
+        if look.overflow():
+            faults.append(f"{name}: {look.overflow()} pixels too wide")
+    assert not faults, "\n".join(faults)
+    assert look.complaints == []
+
+
+@pytest.mark.parametrize("look", LOOKS, indirect=True, ids="-".join)
+def test_figures_of_a_campaign_come_by_themselves(
+    look: Look, larkfield: Any, alice: Persona, live_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = planned(larkfield, 6)
+    Delivery.objects.filter(campaign=sent, seq__lte=2).update(domain="gmail.com")
+    monkeypatch.setattr(policy, "COUNTED_AT_ONCE", 2)
+    sign_in(look, live_server.url, alice.client)
+    faults = []
+    for name in ("progress", "report"):
+        counting.KeptCount.objects.all().delete()
+        assert look.go(live_server.url + reverse(f"campaign_{name}", args=[sent.uid])) == 200
+        expect(look.page.locator("#counts")).to_contain_text("Still counting")
+        look.picture(f"counting-{name}")
+        faults += [f"{name}, counting: {one}" for one in look.findings()]
+        counting.work()
+        expect(look.page.locator("#counts")).to_contain_text("Gmail", timeout=10_000)
+        expect(look.page.locator("#counts")).to_contain_text("Counted")
         look.picture(f"counted-{name}")
         faults += [f"{name}, counted: {one}" for one in look.findings()]
         if look.overflow():
