@@ -8,10 +8,14 @@ import os
 
 from celery import Celery
 from celery.schedules import crontab
+from celery.signals import setup_logging
 from kombu import Queue
+
+from sendserver.lib.logs import keep_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sendserver.settings")
 
+setup_logging.connect(keep_logging)
 app = Celery("sendserver")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

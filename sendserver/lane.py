@@ -15,10 +15,12 @@ from typing import Final
 
 from celery import Celery
 from celery.apps.worker import Worker
+from celery.signals import setup_logging
 from django.conf import settings
 from kombu import Queue
 
 from sendserver.lib import memory
+from sendserver.lib.logs import keep_logging
 
 TASKS: Final = "campaigns.lane_task"
 
@@ -34,6 +36,7 @@ def application(queue: str, tasks: str = TASKS) -> Celery:
     app.config_from_object("django.conf:settings", namespace="CELERY")
     app.conf.imports = (tasks,)
     logging.config.dictConfig(settings.LOGGING)
+    setup_logging.connect(keep_logging)
     app.conf.task_queues = [Queue(queue)]
     app.conf.task_default_queue = queue
     return app
@@ -54,7 +57,6 @@ def made_worker(queue: str, tasks: str = TASKS) -> Worker:
         hostname=f"{queue}@{socket.gethostname()}",
         pool_cls="solo",
         queues=[queue],
-        loglevel="INFO",
         without_gossip=True,  # it need not know of other workers
         without_mingle=True,
     )

@@ -131,7 +131,12 @@ class Lanes:
         """Start the workers and wait until they listen to their queues."""
         home = self.folder / self.setup.name
         (home / "static").mkdir(parents=True, exist_ok=True)
-        environ = {**self.environ, **self.setup.urls(self.sinks.ports), "REDIS_URL": self.broker, "VAR_DIR": str(home)}
+        told = {
+            "REDIS_URL": self.broker,
+            "VAR_DIR": str(home),
+            "LOG_LEVEL": "INFO",
+        }  # INFO: a worker says when it is ready
+        environ = {**self.environ, **self.setup.urls(self.sinks.ports), **told}
         logs = [home / f"{key}.log" for key in self.queues]
         for key, log in zip(self.queues, logs, strict=True):
             started = [*_LANE, key] if key in KEYS else [*_WORKER, "-Q", key, "-n", f"{key}-{self.setup.name}@bench"]

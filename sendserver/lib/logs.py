@@ -28,6 +28,10 @@ def lost_lines() -> int:
     return _lost[0]
 
 
+def keep_logging(**_told: object) -> None:
+    """Answer Celery's question who sets logging up: settings.LOGGING did; without an answer a worker hides INFO."""
+
+
 class LineFormatter(logging.Formatter):
     """Format as `time level logger message`; a traceback keeps its lines, set in, everything else is escaped."""
 

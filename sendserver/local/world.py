@@ -143,7 +143,7 @@ class World:
             self._worker("work", "work,inbound", "-c", "2", patience=WORKER_PATIENCE),
             self.python("imports", "-m", "sendserver.importer", patience=WORKER_PATIENCE),
             self.python("inbound", "manage.py", "inbound_door"),
-            self.python("beat", *CELERY, "beat", "-l", "INFO", "-s", str(self._schedule()), "--pidfile="),
+            self.python("beat", *CELERY, "beat", "-s", str(self._schedule()), "--pidfile="),
         )
         people = (self.python("people", "-m", "sendserver.local.recipients"),) if is_local(self.config.environ) else ()
         return Stage((self._web(), *lanes, *others, *people))
@@ -158,6 +158,6 @@ class World:
 
     def _worker(self, name: str, queues: str, *more: str, patience: float) -> Spec:
         """Return a Celery worker; it need not know of the others, so gossip and mingle are off."""
-        command = [*CELERY, "worker", "-Q", queues, "-n", f"{name}@local", "-l", "INFO"]
+        command = [*CELERY, "worker", "-Q", queues, "-n", f"{name}@local"]
         quiet = ["--without-gossip", "--without-mingle"]
         return self.python(name, *command, *quiet, *more, patience=patience)

@@ -94,6 +94,16 @@ def test_states_move_along_the_table_only() -> None:
             states.require(table, source, target)
 
 
+def test_a_celery_worker_logs_what_the_settings_say() -> None:
+    """Celery would raise the level to WARNING where its command is started without one."""
+    import sendserver.celery
+
+    root = logging.getLogger()
+    before = root.level, list(root.handlers)
+    sendserver.celery.app.log.setup(loglevel="CRITICAL", redirect_stdouts=True, colorize=False)
+    assert (root.level, list(root.handlers)) == before
+
+
 def test_no_input_can_forge_a_log_line() -> None:
     record = logging.LogRecord("x", logging.INFO, "f", 1, "from %s", ("a\r\n2026 INFO forged\x1b[2J\u2028",), None)
     line = LineFormatter().format(record)
