@@ -241,6 +241,11 @@ class Arena:
             time.sleep(0.01)
         return bool(found)
 
+    @property
+    def lease_patience(self) -> float:
+        """Return the seconds for what comes only when a lease has run out, on a busy machine, at any scale."""
+        return PATIENCE + 2 * float(str(self.sending["lease_seconds"]))
+
     def watch(self, look: Callable[[], Value | None], seconds: float = PATIENCE) -> Value | None:
         """Return what `look` returns once it is not None."""
         end = time.monotonic() + seconds

@@ -12,7 +12,7 @@ from django.db import connection
 from campaigns.models import Chunk, Delivery
 from sendserver.testing.relay import Phase, reply, wait_for
 from sendserver.testing.torture import books
-from sendserver.testing.torture.arena import KEYS, PATIENCE, Arena, Child, Told
+from sendserver.testing.torture.arena import KEYS, Arena, Child, Told
 from sendserver.testing.torture.child import Failpoint
 from sendserver.testing.torture.relayside import killing
 
@@ -206,7 +206,7 @@ def deaf(here: Arena, told: Told, seed: int) -> Told:
     if elsewhere:
         told.doubt = unresolved_of([old.pid])
         here.lane("relay-1", host="second", journal=str(here.folder / "second"))
-        here.until(lambda: not held_by(old.pid), PATIENCE + 2 * float(str(here.sending["lease_seconds"])))
+        here.until(lambda: not held_by(old.pid), here.lease_patience)
         told.claim(not held_by(old.pid), "its work was not taken over")
         old.signal(signal.SIGCONT)
     else:
@@ -234,7 +234,7 @@ def zombie(here: Arena, told: Told, seed: int) -> Told:
     told.doubt = unresolved_of([old.pid])
     gate.set()
     here.lane("relay-1", host="second", journal=str(here.folder / "second"))
-    here.until(lambda: not held_by(old.pid), PATIENCE + 2 * float(str(here.sending["lease_seconds"])))
+    here.until(lambda: not held_by(old.pid), here.lease_patience)
     told.claim(not held_by(old.pid), "its work was not taken over")
     woken = time.monotonic()
     sessions = {one.number for one in here.relays[0].sessions}

@@ -176,7 +176,9 @@ def _waits_for_a_person(here: Arena, told: Told) -> Told:
     told.claim(here.until(brake.exists), "no brake is on")
     time.sleep(1.5)
     told.doubt = 2 * int(str(here.sending["connections"]))  # on the wire when it happened
-    told.claim(here.until(lambda: _is_explained(here)), "doubt is left of which the logs say nothing")
+    told.claim(
+        here.until(lambda: _is_explained(here), here.lease_patience), "doubt is left of which the logs say nothing"
+    )
     lifted = brake.first()
     if lifted is None:
         return told
