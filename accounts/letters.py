@@ -26,14 +26,25 @@ class Letter:
         return notices.render_text(self.template, self.context)
 
 
-def write(review: Verification, answer: str, *, reason: str = "", allowance: int = 0, conditions: str = "") -> Letter:
+@dataclass(frozen=True)
+class Terms:
+    """What an approval gives: messages a day, people on a list that its length does not hold, and conditions."""
+
+    allowance: int = 0
+    conditions: str = ""
+    agreed_list: int | None = None
+
+
+def write(review: Verification, answer: str, *, reason: str = "", terms: Terms | None = None) -> Letter:
     """Return the letter for an answer ("approve", "ask", "refuse"); what is not given is read from the review."""
+    terms = terms or Terms()
     organization = review.organization
     context = {
         "organization": organization,
         "reason": reason or review.reason,
-        "allowance": allowance or review.granted_allowance,
-        "conditions": conditions or review.conditions,
+        "allowance": terms.allowance or review.granted_allowance,
+        "conditions": terms.conditions or review.conditions,
+        "agreed_list": terms.agreed_list or review.agreed_list,
         "domain": _domain(organization),
         "url": settings.BASE_URL + reverse("verify"),
         "appeal_months": policy.REFUSAL_APPEAL_MONTHS,

@@ -35,6 +35,7 @@ WORDS = {
     "verification.questions": "Question asked",
     "verification.approved": "Approved",
     "verification.refused": "Refused",
+    "verification.list_agreed": "Length of a list agreed",
     "verification.opened": "Opened by staff",
     "organization.rename_asked": "Wants another name",
     "organization.renamed": "Renamed",
@@ -153,6 +154,7 @@ def _collecting(practice: CollectionPractice | None) -> list[Line]:
     return [
         Line("Sign-up", practice.page_url or "no page", confirmed, "ok" if practice.double_opt_in else "warn"),
         Line("Volume", f"{practice.monthly_volume:,} a month", "Not checked", ""),
+        Line("Longest list", f"{practice.longest_list or 0:,} people", "Not checked", ""),
         Line("Earlier provider", practice.previous_provider or "none named", "Not checked", ""),
     ]
 
@@ -221,7 +223,7 @@ def letters_for(row: Verification) -> list[tuple[str, letters.Letter]]:
     """Return the letter of each answer with a gap where the words for the customer go."""
     gap = "[what you write goes here]"
     return [
-        (words, letters.write(row, answer, reason=gap, allowance=row.requested_allowance, conditions=""))
+        (words, letters.write(row, answer, reason=gap, terms=letters.Terms(row.requested_allowance)))
         for answer, words in (("approve", "Approve"), ("ask", "Ask"), ("refuse", "Refuse"))
     ]
 
@@ -235,6 +237,7 @@ def preview(row: Verification, form: forms.Form) -> letters.Letter | None:
         row,
         data["answer"],
         reason=data.get("reason", "") or "[what you write goes here]",
-        allowance=data.get("allowance") or row.requested_allowance,
-        conditions=data.get("conditions", ""),
+        terms=letters.Terms(
+            data.get("allowance") or row.requested_allowance, data.get("conditions", ""), data.get("agreed_list")
+        ),
     )

@@ -81,6 +81,7 @@ class Ruling:
     reason: str
     allowance: int = policy.FIRST_ALLOWANCE
     conditions: str = ""
+    agreed_list: int | None = None  # people on a list that its length alone does not hold (rules SRC-SIZE-JUMP)
 
 
 def open_review(organization: Organization) -> Verification | None:
@@ -111,6 +112,12 @@ def profile_of(organization: Organization) -> BusinessProfile | None:
 def practice_of(organization: Organization) -> CollectionPractice | None:
     """Return the collection practice, if it was filled in."""
     return CollectionPractice.objects.filter(organization=organization).first()
+
+
+def agreed_list(organization: Organization) -> int:
+    """Return how many people a list may have before its length alone holds it, as last agreed by staff; 0 for none."""
+    approved = Verification.objects.for_org(organization).filter(state=VerificationState.APPROVED).order_by("-pk")
+    return approved.values_list("agreed_list", flat=True).first() or 0
 
 
 def ready_domains(organization: Organization) -> list[SendingDomain]:
@@ -201,11 +208,13 @@ def decide(review: Verification, ruling: Ruling, *, actor: User) -> Verification
     if ruling.answer is not Answer.ASK:
         fields |= {"decided_by": actor, "decided_at": clock.now(), "granted_allowance": granted}
     # Written before anything moves: what the letter is about follows from how things stood.
-    letter = letters.write(review, ruling.answer, reason=ruling.reason, allowance=granted, conditions=ruling.conditions)
+    terms = letters.Terms(granted, ruling.conditions, ruling.agreed_list)
+    letter = letters.write(review, ruling.answer, reason=ruling.reason, terms=terms)
     with transaction.atomic():
         _move(review, STATE_OF[ruling.answer], actor, ruling.reason, **fields)
         if ruling.answer is Answer.APPROVE:
             _lift(review, granted, actor)
+            _agree(review, ruling, actor)
             clear(review.organization, actor=actor)
         if ruling.answer is not Answer.ASK:
             accepted = ruling.answer is Answer.APPROVE
@@ -222,6 +231,25 @@ def _refuse_ruling(review: Verification, ruling: Ruling, actor: User) -> None:
         raise VerificationRefusedError("You are in this organization’s team; somebody else has to decide.")
     if ruling.answer is Answer.APPROVE and ruling.allowance not in policy.ALLOWANCE_CHOICES:
         raise VerificationRefusedError("Choose one of the allowances.")
+    practice = practice_of(review.organization)
+    said = (practice.longest_list if practice else None) or 0
+    if ruling.answer is Answer.APPROVE and (ruling.agreed_list or 0) > said:
+        raise VerificationRefusedError(f"They name a longest list of {said:,} people; agree to no more than that.")
+
+
+def _agree(review: Verification, ruling: Ruling, actor: User) -> None:
+    """Write down that staff expect a list of this length: the look that SRC-SIZE-JUMP asks for, made beforehand."""
+    Verification.objects.filter(pk=review.pk).update(agreed_list=ruling.agreed_list)
+    review.agreed_list = ruling.agreed_list
+    if ruling.agreed_list:
+        audit.record(
+            "verification.list_agreed",
+            actor=actor,
+            organization=review.organization,
+            subject=f"verification:{review.uid}",
+            reason=ruling.reason,
+            detail={"people": ruling.agreed_list},
+        )
 
 
 def _lift(review: Verification, granted: int, actor: User) -> None:

@@ -8,7 +8,7 @@ from django import forms
 
 from accounts import policy
 from accounts.models import Verification
-from accounts.verification import Answer, Ruling
+from accounts.verification import Answer, Ruling, agreed_list
 
 ANSWERS = [
     (Answer.APPROVE.value, "Approve | Standing becomes good"),
@@ -35,7 +35,7 @@ class AnswerChoices(forms.RadioSelect):
 
 
 class ReviewForm(forms.Form):
-    """Answer, allowance, words for the customer, conditions."""
+    """Answer, allowance, agreed length of a list, words for the customer, conditions."""
 
     answer = forms.ChoiceField(label="Decision", choices=ANSWERS, widget=AnswerChoices)
     allowance = forms.TypedChoiceField(
@@ -43,6 +43,12 @@ class ReviewForm(forms.Form):
         choices=[(step, f"{step:,} a day") for step in policy.ALLOWANCE_CHOICES],
         coerce=int,
         initial=policy.FIRST_ALLOWANCE,
+    )
+    agreed_list = forms.IntegerField(
+        label="Longest list agreed, in people",
+        min_value=1,
+        required=False,
+        help_text="A list up to this length is not held for its length (SRC-SIZE-JUMP). Say below what explains it.",
     )
     reason = forms.CharField(
         label="What the customer reads",
@@ -59,9 +65,15 @@ class ReviewForm(forms.Form):
         """Return what the panel shows at first."""
         wanted = row.requested_allowance
         fits = wanted in policy.ALLOWANCE_CHOICES
-        return {"answer": Answer.APPROVE, "allowance": wanted if fits else policy.FIRST_ALLOWANCE}
+        return {
+            "answer": Answer.APPROVE,
+            "allowance": wanted if fits else policy.FIRST_ALLOWANCE,
+            "agreed_list": agreed_list(row.organization) or None,  # never what they ask for: somebody decides that
+        }
 
     def ruling(self) -> Ruling:
         """Return the decision that was typed."""
         data = self.cleaned_data
-        return Ruling(Answer(data["answer"]), data["reason"], data["allowance"], data["conditions"])
+        return Ruling(
+            Answer(data["answer"]), data["reason"], data["allowance"], data["conditions"], data["agreed_list"]
+        )

@@ -97,8 +97,8 @@ class PracticeForm(forms.ModelForm):
     class Meta:
         model = CollectionPractice
         fields: ClassVar = [
-            "sources", "page_url", "wording", "double_opt_in", "topics", "monthly_volume", "previous_provider",
-            "no_bought_lists",
+            "sources", "page_url", "wording", "double_opt_in", "topics", "monthly_volume", "longest_list",
+            "previous_provider", "no_bought_lists",
         ]  # fmt: skip
         labels: ClassVar = {
             "page_url": "Page with the form",
@@ -106,6 +106,7 @@ class PracticeForm(forms.ModelForm):
             "double_opt_in": "People confirm by a link in an e-mail",
             "topics": "What do you write about?",
             "monthly_volume": "Messages a month you expect",
+            "longest_list": "People on the longest list you bring",
             "previous_provider": "Mail provider so far",
         }
         help_texts: ClassVar = {
@@ -113,6 +114,7 @@ class PracticeForm(forms.ModelForm):
             "wording": "Copy the words next to the box or the button, in the language they are shown in.",
             "double_opt_in": "Needed for people in Germany, Austria, and where we do not know the country.",
             "topics": "As you tell people when they sign up, such as “spring offers and garden tips, twice a month”.",
+            "longest_list": "Empty if you start without one. A list as long as agreed here is not held for its length.",
         }
         field_classes: ClassVar = {"topics": LineField, "previous_provider": LineField}
         widgets: ClassVar = {"wording": forms.Textarea({"rows": "4"})}
@@ -123,6 +125,10 @@ class PracticeForm(forms.ModelForm):
         if volume < 1:
             raise forms.ValidationError("Enter a number of messages, such as 2000.")
         return volume
+
+    def clean_longest_list(self) -> int | None:
+        """Return the length, None when they bring no list."""
+        return self.cleaned_data["longest_list"] or None
 
     def clean(self) -> dict[str, Any]:
         """Ask for the page when a form or a checkout is named."""

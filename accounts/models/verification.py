@@ -59,6 +59,7 @@ class CollectionPractice(models.Model):
     double_opt_in = models.BooleanField(default=False)
     topics = models.CharField(max_length=300)
     monthly_volume = models.PositiveIntegerField()  # messages a month the sender expects
+    longest_list = models.PositiveIntegerField(null=True, blank=True)  # people on the longest list they bring
     previous_provider = models.CharField(max_length=120, blank=True)
     no_bought_lists = models.BooleanField(default=False)
     updated_at = models.DateTimeField(auto_now=True)
@@ -88,6 +89,7 @@ class Verification(models.Model):
     promised_until = models.DateTimeField(null=True, blank=True)
     requested_allowance = models.PositiveIntegerField(default=0)
     granted_allowance = models.PositiveIntegerField(default=0)
+    agreed_list = models.PositiveIntegerField(null=True, blank=True)  # people; rules SRC-SIZE-JUMP
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
     reason = models.TextField(max_length=4000, blank=True)

@@ -12,6 +12,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from accounts import domains, invitations, notices, policy, senders, verification
 from accounts.models import (
+    CollectionPractice,
     FromAddress,
     Invitation,
     Organization,
@@ -93,6 +94,13 @@ def test_a_business_profile_that_is_not_right(alice: Persona, change: dict[str, 
     assert not hasattr(Organization.objects.get(name="Larkfield Garden Co."), "profile")
 
 
+@pytest.mark.parametrize(("typed", "kept"), [("", None), ("0", None), ("12000", 12_000)])
+def test_the_longest_list_may_be_named(alice: Persona, typed: str, kept: int | None) -> None:
+    """Nobody has to bring one."""
+    alice.client.post("/portal/verify/practice/", {**PRACTICE, "longest_list": typed})
+    assert CollectionPractice.objects.get().longest_list == kept
+
+
 def test_a_profile_cannot_be_given_to_another_organization(alice: Persona, hollin: Organization) -> None:
     """A typed organization id is ignored."""
     alice.client.post(
@@ -107,6 +115,8 @@ def test_a_profile_cannot_be_given_to_another_organization(alice: Persona, holli
         ({"no_bought_lists": ""}, "Tick the box to go on"),
         ({"page_url": ""}, "Enter the address of the page"),
         ({"monthly_volume": "0"}, "Enter a number of messages"),
+        ({"longest_list": "-5"}, "greater than or equal to 0"),
+        ({"longest_list": "99999999999"}, "less than or equal to"),
         ({"sources": ["bought"]}, "Select a valid choice"),
     ],
 )

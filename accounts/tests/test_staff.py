@@ -17,7 +17,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from pytest_django import Settings as SettingsWrapper
 
 from accounts import audit, checks, denylist, verification
-from accounts.models import AuditEntry, DenyEntry, Organization, User, Verification
+from accounts.models import AuditEntry, CollectionPractice, DenyEntry, Organization, User, Verification
 from accounts.tests.test_verification import applicant, submitted  # noqa: F401 (the fixture)
 from sendserver.testing.personas import Persona, make_user, sign_in
 
@@ -113,6 +113,22 @@ def test_approving(
     review.refresh_from_db()
     assert (review.state, review.decided_by) == ("approved", moderator.user)
     assert len(mail.outbox) == 1
+
+
+def test_the_panel_offers_what_was_agreed_and_not_what_is_wished(moderator: Persona, review: Verification) -> None:
+    """The longest list they name stands beside the panel; agreeing to it is typed, and bounded by it."""
+    CollectionPractice.objects.update(longest_list=8000)
+    page = moderator.client.get(page_of(review)).content.decode()
+    assert "8,000 people" in page
+    assert 'value="8000"' not in page
+    page = moderator.client.post(decide_url(review), {**RULING, "agreed_list": "8001"}).content.decode()
+    assert "agree to no more than that" in page
+    assert 'value="8001"' in page
+    moderator.client.post(decide_url(review), {**RULING, "agreed_list": "7000"})
+    review.refresh_from_db()
+    assert (review.state, review.agreed_list) == ("approved", 7000)
+    again = submitted(review.organization)
+    assert 'value="7000"' in moderator.client.get(page_of(again)).content.decode()
 
 
 def test_reading_the_letter_first_sends_nothing(moderator: Persona, review: Verification) -> None:

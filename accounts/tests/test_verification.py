@@ -186,6 +186,41 @@ def test_approval_lifts_standing_and_grants(
     assert "Proof with the first list" in str(letter.body)
 
 
+def test_a_length_of_a_list_is_agreed_with_a_reason(
+    applicant: Organization, moderator: Persona, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    """Written down with who and why, told in the letter, and gone with the next approval that does not repeat it."""
+    CollectionPractice.objects.update(longest_list=12_000)
+    review = submitted(applicant)
+    assert verification.agreed_list(applicant) == 0
+    with django_capture_on_commit_callbacks(execute=True):
+        verification.decide(
+            review, Ruling(Answer.APPROVE, "Ten years of a shop.", agreed_list=9000), actor=moderator.user
+        )
+    assert verification.agreed_list(applicant) == 9000
+    entry = AuditEntry.objects.get(action="verification.list_agreed")
+    assert (entry.detail, entry.reason, entry.actor_uid) == (
+        {"people": 9000},
+        "Ten years of a shop.",
+        moderator.user.uid,
+    )
+    assert "Lists of up to 9,000 people are agreed" in str(mail.outbox[0].body)
+    verification.decide(submitted(applicant), Ruling(Answer.REFUSE, "No."), actor=moderator.user)
+    assert verification.agreed_list(applicant) == 9000
+    verification.decide(submitted(applicant), Ruling(Answer.APPROVE, "Read again."), actor=moderator.user)
+    assert verification.agreed_list(applicant) == 0
+
+
+@pytest.mark.parametrize("said", [None, 11_999])
+def test_no_longer_list_is_agreed_than_they_name(applicant: Organization, moderator: Persona, said: int | None) -> None:
+    """Nobody explains what they did not claim; nothing moves."""
+    CollectionPractice.objects.update(longest_list=said)
+    review = submitted(applicant)
+    with pytest.raises(VerificationRefusedError, match="no more than that"):
+        verification.decide(review, Ruling(Answer.APPROVE, "Fine.", agreed_list=12_000), actor=moderator.user)
+    assert Verification.objects.get().state == "submitted"
+
+
 @pytest.mark.parametrize(
     ("answer", "state", "subject"),
     [

@@ -11,6 +11,7 @@ from typing import Final, NotRequired, TypedDict
 
 from django.db.models import Max, Q, Sum
 
+from accounts.verification import agreed_list
 from compliance import policy
 from compliance.countries import STRICT
 from compliance.imports.rows import Claim
@@ -61,6 +62,7 @@ class Facts:
     pooled: int = 0
     noise: float = 0.0  # see compliance.provenance.marks
     minors: bool = False  # the sender says that there are
+    agreed: int = 0  # people on a list that staff expect of this sender (accounts.verification.agreed_list)
 
 
 def facts_of(job: ImportJob, claim: Claim) -> Facts:
@@ -76,6 +78,7 @@ def facts_of(job: ImportJob, claim: Claim) -> Facts:
         before.exclude(settled).aggregate(rows=Sum("row_count"))["rows"] or 0,
         noise_of(bytes(job.file_sha256)),
         job.answers.get("background", {}).get("minors") == "yes",
+        agreed_list(job.organization),
     )
 
 
@@ -108,7 +111,7 @@ def reasons(facts: Facts) -> list[Reason]:
 
 def scored(facts: Facts) -> Score:
     """Return where the list may come from, as compliance.provenance judges it."""
-    jump = jumped(facts.counts.rows + facts.pooled, facts.biggest)
+    jump = jumped(facts.counts.rows + facts.pooled, facts.biggest, facts.agreed)
     traits = Traits.from_json(facts.counts.provenance)
     return score(provenance.Facts(facts.counts, traits, facts.names, facts.noise, jumped=jump))
 
@@ -123,8 +126,13 @@ def _as_reason(sign: provenance.Sign, level: str) -> Reason:
     return {"rule": sign.rule, "level": str(level), "points": sign.points, **shown}  # type: ignore[typeddict-item]
 
 
-def jumped(rows: int, biggest: int) -> bool:
-    """Tell whether a list is larger than what came before explains (rules SRC-SIZE-JUMP)."""
+def jumped(rows: int, biggest: int, agreed: int = 0) -> bool:
+    """Tell whether a list is larger than what came before explains (rules SRC-SIZE-JUMP).
+
+    Staff may have looked beforehand: with a verification they agree to a length, with their reason.
+    """
+    if rows <= agreed:
+        return False
     if not biggest:
         return rows > policy.LIST_FIRST_HOLD
     return rows > policy.LIST_JUMP_FACTOR * biggest and rows > policy.LIST_SAME_DATE_MIN
@@ -136,7 +144,7 @@ def _rules(facts: Facts) -> list[tuple[str, str]]:
 
 def _size(facts: Facts) -> list[tuple[str, str]]:
     rows = facts.counts.rows + facts.pooled
-    if not jumped(rows, facts.biggest):
+    if not jumped(rows, facts.biggest, facts.agreed):
         return []
     with_others = " with your other uploads of these days" if facts.pooled else ""
     if facts.biggest:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -19,7 +20,7 @@ from compliance.imports.rows import Claim, Refused, Taken, judge
 from compliance.imports.scan import Counts
 from compliance.models.lists import ConsentBasis
 from compliance.provenance import traits
-from compliance.provenance.score import Facts, Score, score
+from compliance.provenance.score import Facts, Level, Score, score
 from compliance.provenance.traits import Overlap
 from compliance.testing.made import TODAY, Upload
 
@@ -101,10 +102,14 @@ def _overlap(upload: Upload, sample: list[str]) -> Overlap:
 
 
 def table(uploads: Any) -> dict[str, dict[str, Any]]:
-    """Return, for each kind: how many were judged, how many at each level, and what the commonest reasons were."""
+    """Return, for each kind: how many were judged, how many at each level, and what the commonest reasons were.
+
+    `hold_agreed`: held though staff agreed to the length; `hold_or_jump`: held by the score or for the length alone.
+    """
     rows: dict[str, dict[str, Any]] = {}
     for upload in uploads:
-        found = judged(upload)
+        facts = facts_of(upload)
+        found = score(facts)
         row = rows.setdefault(
             upload.kind,
             {
@@ -115,13 +120,17 @@ def table(uploads: Any) -> dict[str, dict[str, Any]]:
                 "ask": 0,
                 "pass": 0,
                 "jump": 0,
+                "hold_or_jump": 0,
+                "hold_agreed": 0,
                 "why": Counter(),
             },
         )
         row["lists"] += 1
         row["rows"] += len(upload.rows)
         row[found.level.value] += 1
-        row["jump"] += holds.jumped(len(upload.rows), upload.world.biggest)
+        row["jump"] += facts.jumped
+        row["hold_or_jump"] += facts.jumped or found.level == Level.HOLD
+        row["hold_agreed"] += score(replace(facts, jumped=False)).level == Level.HOLD
         if found.level != "pass":
             row["why"].update(sign.text for sign in found.signs)
     return rows

@@ -132,6 +132,8 @@ def test_must_show_6_on_some_held_out_seeds():
     assert (len(good), len(evil)) == (len(honest.MAKERS), len(bad.MAKERS))
     assert sum(row["hold"] for row in good) <= 0.05 * sum(row["lists"] for row in good)
     assert sum(row["hold"] for row in evil) >= 0.95 * sum(row["lists"] for row in evil)
+    assert sum(row["hold_agreed"] for row in good) <= 0.05 * sum(row["lists"] for row in good)
+    assert sum(row["hold_agreed"] for row in evil) >= 0.95 * sum(row["lists"] for row in evil)
     assert all(row["why"] for row in evil)
 
 

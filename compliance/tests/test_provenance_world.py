@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from accounts.models import Membership, Role, Standing
+from accounts.models import Membership, Role, Standing, Verification
 from accounts.resolving import Answer, Status
 from compliance import policy, suppression
 from compliance.imports.holds import facts_of, reasons
@@ -142,6 +142,21 @@ def test_traps_are_registered_by_hash(db):
     assert bytes(trap.address_hash) == suppression_hash(AddressKey("lure@page.example"))
     with pytest.raises(CommandError):
         call_command("trap", "no address", note="x")
+
+
+def test_a_length_that_staff_agreed_to_holds_nothing(larkfield, alice):
+    job = mapped(larkfield, alice.user, csv_of(people(5100)))
+
+    def held():
+        return "SRC-SIZE-JUMP" in [reason["rule"] for reason in reasons(facts_of(job, Claim()))]
+
+    assert held()
+    Verification.objects.create(organization=larkfield, state="approved", agreed_list=5100)
+    assert not held()
+    Verification.objects.create(organization=larkfield, state="submitted")  # a new review waits: what was agreed stands
+    assert not held()
+    Verification.objects.filter(state="submitted").update(state="approved")
+    assert held()
 
 
 def test_small_uploads_of_some_days_count_as_one(larkfield, alice):

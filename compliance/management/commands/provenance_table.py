@@ -34,12 +34,16 @@ class Command(BaseCommand):
             self.stdout.write(LINE.format(kind, *figures))
             for text, count in row["why"].most_common(6) if options["reasons"] else ():
                 self.stdout.write(f"    {count:>4}  {text}")
-        self._sum("honest lists held", [row for row in rows.values() if not row["is_bad"]])
-        self._sum("bought and scraped held", [rows[kind] for kind in ("bought", "scraped") if kind in rows])
+        honest = [row for row in rows.values() if not row["is_bad"]]
+        self._sum("honest lists held, their length agreed", honest, "hold_agreed")
+        self._sum("honest lists held, no length agreed", honest, "hold_or_jump")
+        bad = [rows[kind] for kind in ("bought", "scraped") if kind in rows]
+        self._sum("bought and scraped held, their length agreed", bad, "hold_agreed")
+        self._sum("bought and scraped held, no length agreed", bad, "hold_or_jump")
         self._sum("harder bad ones held", [row for kind, row in rows.items() if kind in _HARDER])
 
-    def _sum(self, name: str, rows: list[dict[str, Any]]) -> None:
-        lists, held = sum(row["lists"] for row in rows), sum(row["hold"] for row in rows)
+    def _sum(self, name: str, rows: list[dict[str, Any]], level: str = "hold") -> None:
+        lists, held = sum(row["lists"] for row in rows), sum(row[level] for row in rows)
         asked = sum(row["ask"] for row in rows)
         share, also = (100 * part / lists if lists else 0.0 for part in (held, asked))
         self.stdout.write(f"{name}: {held} of {lists}, {share:.1f} %; asked for proof: {asked}, {also:.1f} %")
