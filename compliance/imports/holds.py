@@ -147,7 +147,9 @@ def _size(facts: Facts) -> list[tuple[str, str]]:
     if not jumped(rows, facts.biggest, facts.agreed):
         return []
     with_others = " with your other uploads of these days" if facts.pooled else ""
-    if facts.biggest:
+    if facts.agreed > facts.biggest:
+        text = f"It has {rows:,} rows{with_others}; {facts.agreed:,} were agreed with your verification."
+    elif facts.biggest:
         text = f"It has {rows:,} rows{with_others}; your largest list before had {facts.biggest:,}."
     else:
         text = f"It is your first list and has {rows:,} rows{with_others}, more than {policy.LIST_FIRST_HOLD:,}."

@@ -46,6 +46,11 @@ def counts(rows, **more):
     )
 
 
+def test_a_list_longer_than_agreed_says_so():
+    (reason,) = holds.reasons(Facts(counts(9001), Claim(), agreed=9000))
+    assert reason["text"] == "It has 9,001 rows; 9,000 were agreed with your verification."
+
+
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
