@@ -70,6 +70,7 @@ def from_domain(domain: str) -> str:
     return ending.upper() if len(ending) == 2 and ending not in _GENERIC and ending.upper() in NAMES else ""
 
 
+@lru_cache(maxsize=8192)
 def assumed(domain: str, declared: str) -> str:
     """Return the country of a person without an own column: what the sender declared, unless the address is stricter.
 

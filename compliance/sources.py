@@ -41,10 +41,10 @@ _SLIPS: Final[dict[str, str]] = {
 
 def refuse_address(address: Address, basis: str = "") -> BadAddress | None:
     """Return why a well-formed address is not taken, with a suggestion where one is likely; None when it is."""
-    local = address.key.rpartition("@")[0]
+    local, _, domain = address.key.rpartition("@")
     if local in FUNCTION_MAILBOXES or (local in SHARED_MAILBOXES and basis not in EXPRESS):
         return BadAddress(address.original, "role")
-    right = _SLIPS.get(address.domain)
+    right = _SLIPS.get(domain)
     if right:
         return BadAddress(address.original, "typo_domain", f"{address.original.rpartition('@')[0]}@{right}")
     return None

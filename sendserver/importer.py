@@ -13,11 +13,15 @@ from sendserver.lib import memory
 
 QUEUE = "imports"
 TASKS = "compliance.tasks"
+# Seconds after which a thread that judges rows lets the other one go on, which asks the database some thirty short
+# questions a piece: with Python's own 5 ms the database waits for us a fifth of the time.
+TURN = 0.0005
 
 
 def main() -> int:
     """Serve the queue until told to end; return the worker's exit code."""
     memory.save()
+    sys.setswitchinterval(TURN)
     return lane.serve(lane.made_worker(QUEUE, TASKS))
 
 

@@ -32,7 +32,8 @@ _TIME: Final = re.compile(
     r"[T ,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)? ?(am|pm)?(?: ?(Z|UTC|GMT|[+-]\d{2}:?\d{2}))?", re.IGNORECASE
 )
 _PLAIN: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d)?", re.ASCII)
-_PLAIN_LENGTHS: Final = (10, 19)
+DAY_LENGTH: Final = 10
+_PLAIN_LENGTHS: Final = (DAY_LENGTH, 19)
 _STAMP: Final = re.compile(r"1\d{9}(\d{3})?")
 
 
@@ -55,7 +56,7 @@ def parse(text: str, order: str = DAY_FIRST) -> datetime | None:
 
 def _plain(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        return datetime.fromisoformat(f"{text}Z" if len(text) > DAY_LENGTH else f"{text}T00Z")
     except ValueError:
         return None
 

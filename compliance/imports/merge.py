@@ -9,9 +9,10 @@ they were (compliance.imports.undo puts them back).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db import IntegrityError, connection, transaction
@@ -22,11 +23,16 @@ from compliance.imports import staging, tagging
 from compliance.imports.rows import Refused, Taken
 from compliance.models import ImportJob, ImportRow, ImportState
 from sendserver.lib import clock
+from sendserver.lib.addresses import suppression_hash, suppression_hasher
 
 _TEXTS: Final = "address key domain first_name last_name country assumed fields basis source".split()  # noqa: SIM905
-_COLUMNS: Final = (*_TEXTS, "consent_at", "confirmed_at", "hash")
+_COLUMNS: Final = (*_TEXTS, "consent_at", "confirmed_at", "hash", "uid")
 _STAGE: Final = """(address text, key text, domain text, first_name text, last_name text, country text, assumed text,
-  fields jsonb, basis text, source text, consent_at timestamptz, confirmed_at timestamptz, hash bytea)"""
+  fields jsonb, basis text, source text, consent_at timestamptz, confirmed_at timestamptz, hash bytea, uid uuid)"""
+_TABLES: Final = {"import_stage": _STAGE, "import_known": f"(contact_id bigint, {_STAGE.lstrip('(')}"}
+_UIDS_AT_ONCE: Final = 256
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+_Rank = tuple[bool, datetime, int]
 TRIES: Final = 5  # of a piece whose people somebody else adds at the same moment, by a form
 
 # A piece is lost whole, its place in the file with it, and read again: none is waited for. Whoever relies on it writes
@@ -35,15 +41,16 @@ _IN_PASSING: Final = "SET LOCAL synchronous_commit = off"
 # Two lists of one organization go piece by piece after each other: no lock in a circle, nobody added twice.
 _ALONE: Final = "SELECT pg_advisory_xact_lock(7316202, hashint8(%(organization)s))"
 _AS_USUAL: Final = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; SET LOCAL enable_seqscan = on"
-_KNOWN: Final = f"""WITH looked AS MATERIALIZED (SELECT s.*, (SELECT c.id FROM compliance_contact c
-      WHERE c.organization_id = %(organization)s AND c.address_key = s.key) AS contact_id FROM import_stage s)
-  INSERT INTO import_known (contact_id, {", ".join(_COLUMNS)})
-  SELECT contact_id, {", ".join(_COLUMNS)} FROM looked WHERE contact_id IS NOT NULL"""
-_NOT_NEW: Final = "DELETE FROM import_stage s USING import_known k WHERE s.key = k.key"
+# Whoever is known goes over from one table to the other, by the row's place.
+_KNOWN: Final = f"""WITH looked AS MATERIALIZED (SELECT s.ctid AS place, (SELECT c.id FROM compliance_contact c
+      WHERE c.organization_id = %(organization)s AND c.address_key = s.key) AS contact_id FROM import_stage s),
+    known AS (DELETE FROM import_stage s USING looked WHERE s.ctid = looked.place AND looked.contact_id IS NOT NULL
+      RETURNING looked.contact_id, s.*)
+  INSERT INTO import_known (contact_id, {", ".join(_COLUMNS)}) SELECT contact_id, {", ".join(_COLUMNS)} FROM known"""
 _NEW: Final = """WITH made AS (
     INSERT INTO compliance_contact (uid, organization_id, address, address_key, address_hash, domain, first_name,
       last_name, country, fields, created_at, updated_at)
-    SELECT gen_random_uuid(), %(organization)s, address, key, hash, domain, first_name, last_name, country, fields,
+    SELECT uid, %(organization)s, address, key, hash, domain, first_name, last_name, country, fields,
       now(), now() FROM import_stage RETURNING id, address_key)
   INSERT INTO compliance_listmembership (contact_list_id, contact_id, basis, consent_at, confirmed_at, country,
     last_contact_at, source, attestation_id, import_job_id, first_import_id, added_at)
@@ -134,7 +141,8 @@ class Piece:
 
 def piece_of(judged: Iterable[Taken | Refused], before: int) -> Piece:
     """Return a piece of rows: each person once, the row with the stronger permission. Asks no database."""
-    best: dict[str, tuple[tuple[bool, bool, float, int], str]] = {}
+    hash_of, uids = suppression_hasher(), _uids()
+    best: dict[str, tuple[_Rank, str]] = {}
     counting: dict[str, datetime | None] = {}
     refused: list[Refused] = []
     tags: dict[str, tuple[str, ...]] = {}
@@ -146,7 +154,7 @@ def piece_of(judged: Iterable[Taken | Refused], before: int) -> Piece:
             continue
         rank, other = _rank(row), best.get(row.key)
         if other is None or rank > other[0]:
-            best[row.key] = rank, _line(row)
+            best[row.key] = rank, _line(row, hash_of(row.key), next(uids))
             if row.tracking_at or counting:
                 counting[row.key] = row.tracking_at
             if row.tags or row.key in tags:
@@ -156,16 +164,23 @@ def piece_of(judged: Iterable[Taken | Refused], before: int) -> Piece:
     return Piece(before, before + rows, lines, rows - len(refused) - len(best), agreed, refused, tags)
 
 
-def _rank(row: Taken) -> tuple[bool, bool, float, int]:
+def _rank(row: Taken) -> _Rank:
     """The row with proof wins, then the newer sign-up, then the later line (rules section 2.6)."""
-    dated = row.consent_at is not None
-    return row.confirmed_at is not None, dated, row.consent_at.timestamp() if row.consent_at else 0.0, row.line
+    return row.confirmed_at is not None, row.consent_at or _NEVER, row.line
 
 
-def _line(row: Taken) -> str:
+def _line(row: Taken, hashed: bytes, uid: str) -> str:
     texts = (row.address, row.key, row.domain, row.first_name, row.last_name, row.country, row.assumed, row.fields)
     moments = (staging.time_of(row.consent_at), staging.time_of(row.confirmed_at))
-    return staging.line_of((*texts, row.basis, row.source), *moments, staging.bytes_of(staging.hash_of(row.key)))
+    return staging.line_of((*texts, row.basis, row.source), *moments, staging.bytes_of(hashed), uid)
+
+
+def _uids() -> Iterator[str]:
+    """Yield random UUIDs without end (RFC 9562 section 5.4, 120 bits of chance); some at once, a tenth of the time."""
+    while True:
+        noise = os.urandom(16 * _UIDS_AT_ONCE).hex()
+        for place in range(0, len(noise), 32):
+            yield f"{noise[place : place + 12]}4{noise[place + 13 : place + 16]}a{noise[place + 17 : place + 32]}"
 
 
 def merge(job: ImportJob, piece: Piece, last_contact_at: Any) -> None:
@@ -189,7 +204,8 @@ def merge(job: ImportJob, piece: Piece, last_contact_at: Any) -> None:
 
 def merge_one(job: ImportJob, row: Taken, last_contact_at: Any) -> dict[str, Any]:
     """Write one mended row of a finished job and return its counts (keys as _write())."""
-    counts = _write(job, [_line(row)], last_contact_at, {row.key: row.tags})
+    line = _line(row, suppression_hash(row.key), next(_uids()))
+    counts = _write(job, [line], last_contact_at, {row.key: row.tags})
     tracking_consent.from_upload(job, [(row.key, row.tracking_at)] if row.tracking_at else [])
     _count(job, counts, -1)
     return counts
@@ -214,12 +230,8 @@ def _write(job: ImportJob, lines: list[str], last_contact_at: Any, tags: dict[st
         "attestation": job.attestation_id,
         "last_contact": last_contact_at,
     }
-    known_columns = f"(contact_id bigint, {_STAGE.lstrip('(')}"
-    with (
-        staging.table("import_stage", _STAGE),
-        staging.table("import_known", known_columns),
-        connection.cursor() as cursor,
-    ):
+    with connection.cursor() as cursor:
+        staging.empty_tables(cursor, _TABLES)
         cursor.execute(_ALONE, values)
         staging.copy("import_stage", _COLUMNS, lines)
         cursor.execute(staging.ONE_BY_ONE)
@@ -227,7 +239,6 @@ def _write(job: ImportJob, lines: list[str], last_contact_at: Any, tags: dict[st
         cursor.execute(_KNOWN, values)
         added = updated = 0
         if cursor.rowcount:
-            cursor.execute(_NOT_NEW)
             added, updated = _rewrite_known(cursor, values)
         cursor.execute(_AS_USUAL)
         cursor.execute(_NEW, values)

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 
 from charset_normalizer import from_bytes
 
@@ -61,8 +61,7 @@ class Dialect:
     delimiter: str
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One row: the line it begins on (1-based), its cells, and why it cannot be read ("" when it can)."""
 
     line: int
@@ -251,7 +250,8 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[Row]:
             raise _unclosed(start, lines.number) from error
         if lines.ended:
             raise _unclosed(start, lines.number)
-        if not any(cell.strip() for cell in cells):
+        text = "".join(cells)
+        if not text or text.isspace():
             continue
         found += 1
         if found > UPLOAD_ROWS + 1:  # the head counts as none; where there is none, one more is read
@@ -261,7 +261,7 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[Row]:
                 f"Row {start:,} has {len(cells):,} cells; we read up to {UPLOAD_COLUMNS} columns. Check the delimiter.",
                 start,
             )
-        problem = lines.problem or ("undecodable" if any("\ufffd" in cell for cell in cells) else "")
+        problem = lines.problem or ("undecodable" if "\ufffd" in text else "")
         yield Row(start, cells, problem)
 
 

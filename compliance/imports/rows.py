@@ -100,7 +100,10 @@ class Judge:
     def __init__(self, plan: Plan, claim: Claim, now: datetime) -> None:
         self._plan, self._claim, self._now = plan, claim, now
         self._places = {target: place for target in TARGETS if (place := plan.index(target)) is not None}
-        self._address = self._places.get("email", UNREACHABLE)
+        self._address = self._place("email")
+        self._names = {target: self._place(target) for target in NAMES}
+        self._country, self._source = self._place("country"), self._place("source")
+        self._consent_at, self._confirmed_at = self._place("consent_at"), self._place("confirmed_at")
         self._kept = [
             (place, plan.names[place], target)
             for place, target in plan.targets.items()
@@ -117,14 +120,17 @@ class Judge:
             return self._refused(row, text or _clean(raw[0]), row.problem)
         found, claim = parse(text), self._claim
         if claim.more:
-            claim = claim.of(self._cell(raw, "source"))
+            claim = claim.of(_cell(raw, self._source))
         bad = found if isinstance(found, BadAddress) else refuse_address(found, claim.basis or "express_soi")
         if bad is not None or isinstance(found, BadAddress):
             assert bad is not None
             return self._refused(row, text, bad.reason, bad.suggestion or suggest(text, bad.reason))
-        for target in NAMES:
-            if not (name := self._cell(raw, target)).isprintable() and TURNERS.intersection(name):
+        names = []
+        for target, place in self._names.items():
+            name = _cell(raw, place)
+            if not name.isprintable() and TURNERS.intersection(name):
                 return self._refused(row, text, f"hidden_in_{target}", "".join(c for c in name if c not in TURNERS))
+            names.append(name[:120])
         tags = self._tags(raw) if "tags" in self._places else ()
         if isinstance(tags, Wrong):
             return self._refused(row, text, *tags)
@@ -134,47 +140,46 @@ class Judge:
         consent = self._dates(raw, claim)
         if isinstance(consent, Wrong):
             return self._refused(row, text, *consent)
-        taken = self._taken(row, found, claim, (fields, consent))
+        taken = self._taken(row, found, claim, (names[0], names[1], fields, *consent))
         return taken._replace(tags=tags) if tags else taken
+
+    def _place(self, target: str) -> int:
+        return self._places.get(target, UNREACHABLE)
 
     def _refused(self, row: Row, value: str, reason: str, suggestion: str = "") -> Refused:
         return Refused(row.line, value, reason, suggestion, [_clean(cell) for cell in row.cells])
 
     def _taken(
-        self, row: Row, found: Address, claim: Claim, read: tuple[str, tuple[datetime | None, datetime | None]]
+        self, row: Row, found: Address, claim: Claim, read: tuple[str, str, str, datetime | None, datetime | None]
     ) -> Taken:
-        raw, domain, (fields, (consent_at, confirmed_at)) = row.cells, found.domain, read
-        country = countries.parse(self._cell(raw, "country"))
+        raw, domain, (first_name, last_name, fields, consent_at, confirmed_at) = row.cells, found.domain, read
+        country = countries.parse(_cell(raw, self._country))
         assumed = countries.assumed(domain, claim.country)
         return Taken(
             line=row.line,
             address=found.original,
             key=found.key,
             domain=domain,
-            first_name=self._cell(raw, "first_name")[:120],
-            last_name=self._cell(raw, "last_name")[:120],
+            first_name=first_name,
+            last_name=last_name,
             country=country,
             assumed=assumed,
             fields=fields,
             basis=_basis(claim.basis, country or assumed, confirmed_at),
             consent_at=consent_at,
             confirmed_at=confirmed_at,
-            source=(self._cell(raw, "source") or claim.source)[:200],
+            source=(_cell(raw, self._source) or claim.source)[:200],
             tracking_at=self._tracking(raw) if claim.counting else None,
         )
 
     def _tracking(self, raw: list[str]) -> datetime | None:
         """Return when they agreed to counting; a date that nobody can read, or to come, is no yes."""
-        moment = dates.parse(self._cell(raw, "tracking_at"), self._plan.date_order)
+        moment = dates.parse(_cell(raw, self._place("tracking_at")), self._plan.date_order)
         return None if moment is None or self._wrong_date(moment) else min(moment, self._now)
-
-    def _cell(self, raw: list[str], target: str) -> str:
-        place = self._places.get(target, UNREACHABLE)
-        return _clean(raw[place]) if place < len(raw) else ""
 
     def _tags(self, raw: list[str]) -> tuple[str, ...] | Wrong:
         try:
-            return tuple(split(self._cell(raw, "tags")))
+            return tuple(split(_cell(raw, self._place("tags"))))
         except TagRefusedError:
             return Wrong("tags_wrong", "")
 
@@ -197,8 +202,8 @@ class Judge:
         Without a date column every row counts as old as the oldest sign-up declared (rules section 2.6).
         """
         consent_at, confirmed_at = claim.earliest, None
-        if "consent_at" in self._places:
-            text = self._cell(raw, "consent_at")
+        if self._consent_at != UNREACHABLE:
+            text = _cell(raw, self._consent_at)
             if not text:
                 return Wrong("date_missing", f"{consent_at:%Y-%m-%d}" if consent_at else "")
             moment = dates.parse(text, self._plan.date_order)
@@ -206,7 +211,7 @@ class Judge:
             if wrong:
                 return Wrong(wrong, dates.swapped_year(moment, self._now))
             consent_at = min(moment, self._now) if moment else None
-        if "confirmed_at" in self._places and (text := self._cell(raw, "confirmed_at")):
+        if text := _cell(raw, self._confirmed_at):
             moment = dates.parse(text, self._plan.date_order)
             if self._wrong_date(moment):
                 # One reason for the second step: mending it must not touch the sign-up date.
@@ -232,6 +237,10 @@ def column_of(plan: Plan, cells: list[str], reason: str) -> int | None:
         if kinds.REASONS.get(kind) == reason and cell and kinds.read(kind, cell, plan.date_order) is None:
             return place
     return None
+
+
+def _cell(cells: list[str], place: int) -> str:
+    return _clean(cells[place]) if place < len(cells) else ""
 
 
 def _clean(cell: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from itertools import islice, pairwise
@@ -30,6 +30,7 @@ from compliance.models.lists import ConsentBasis
 from compliance.provenance.collect import collect, trapped
 from compliance.tags import key_of
 from sendserver.lib import clock
+from sendserver.lib.addresses import AddressKey, suppression_hasher
 
 PIECE: Final = 4_000  # rows at once
 PARTS: Final = 32  # of a list of five million each holds 156,000
@@ -162,11 +163,11 @@ class _Piece:
 def _pieces(job: ImportJob) -> Iterator[_Piece]:
     now, plan = clock.now(), plan_of(job)
     judge, limits = Judge(plan, CLAIM, now), _limits(now)
-    rows = data_rows(job, plan)
+    rows, hash_of = data_rows(job, plan), suppression_hasher()
     while True:
         piece = _Piece()
         for row in map(judge, islice(rows, PIECE)):
-            _tally(piece, row, *limits)
+            _tally(piece, row, hash_of, *limits)
         if not piece.counts.rows:
             return
         yield piece
@@ -176,13 +177,15 @@ def _limits(now: datetime) -> tuple[datetime, datetime]:
     return months_before(now, policy.IDLE_SKIP_MONTHS), months_before(now, policy.NEVER_MAILED_HOLD_MONTHS)
 
 
-def _tally(piece: _Piece, row: Taken | Refused, idle: datetime, hold: datetime) -> None:
+def _tally(
+    piece: _Piece, row: Taken | Refused, hash_of: Callable[[AddressKey], bytes], idle: datetime, hold: datetime
+) -> None:
     counts = piece.counts
     counts.rows += 1
     if isinstance(row, Refused):
         counts.bad[row.reason] = counts.bad.get(row.reason, 0) + 1
         return
-    piece.lines.append(staging.line_of((row.key,), str(row.line), staging.bytes_of(staging.hash_of(row.key))))
+    piece.lines.append(staging.line_of((row.key,), str(row.line), staging.bytes_of(hash_of(row.key))))
     counts.good += 1
     if row.tags and len(piece.tags) <= policy.TAGS_MAX:
         piece.tags.update(map(key_of, row.tags))

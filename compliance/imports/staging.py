@@ -7,7 +7,7 @@ Table and column names in the statements are our own words, never data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
@@ -17,9 +17,8 @@ from django.conf import settings
 from django.db import connection
 
 from compliance.suppression import live_suppression_sql
-from sendserver.lib.addresses import AddressKey, suppression_hash, suppression_hashes
+from sendserver.lib.addresses import AddressKey, suppression_hashes
 
-hash_of = suppression_hash
 LINES_AT_ONCE: Final = 1000
 _OLD: Final = "import_old_hash"
 # Each row looked up by the index: of a table a moment old, or one that grew since the last ANALYZE, the planner thinks
@@ -41,6 +40,17 @@ def table(name: str, columns: str) -> Iterator[None]:
     # After an error the transaction may be void; the next one to ask for the table drops it.
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{name}")
+
+
+def empty_tables(cursor: Any, tables: Mapping[str, str]) -> None:
+    """Have temporary tables (name -> columns) that are empty now and behind this transaction.
+
+    They stay with the session: made anew for each piece of a list they would cost more than what is done in them.
+    """
+    made = [
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} {what} ON COMMIT DELETE ROWS" for name, what in tables.items()
+    ]
+    cursor.execute("; ".join((*made, *(f"DELETE FROM pg_temp.{name}" for name in tables))))
 
 
 def copy(name: str, columns: Iterable[str], lines: Iterable[str]) -> None:
@@ -81,14 +91,15 @@ def take_suppressed(cursor: Any, name: str, values: dict[str, Any]) -> dict[str,
     counts: dict[str, int] = {}
     for source in (name, *_old_hashes(cursor, name)):
         # First by the hash alone, row by row in an index: the planner must not read the whole do-not-mail list, nor
-        # all entries of one organization for each row. What is found is little, and judged in full.
+        # all entries of one organization for each row. What is found is judged in full, one by one again (a condition
+        # that IS TRUE becomes no join), and deleted by its place in the table.
         cursor.execute(
-            f"""WITH hit AS MATERIALIZED (SELECT s.key, s.hash FROM {source} s
+            f"""WITH hit AS MATERIALIZED (SELECT {_place(source, name)} AS place, s.hash FROM {source} s
                   WHERE (SELECT true FROM compliance_suppression e
                          WHERE e.address_hash = s.hash AND e.lifted_at IS NULL LIMIT 1)),
-                gone AS (DELETE FROM {name} s USING hit
-                  WHERE s.key = hit.key AND {live_suppression_sql("hit.hash", "%(organization)s")}
-                  RETURNING hit.hash AS hash)
+                live AS MATERIALIZED (SELECT place, hash FROM hit
+                  WHERE ({live_suppression_sql("hit.hash", "%(organization)s")}) IS TRUE),
+                gone AS (DELETE FROM {name} s USING live WHERE s.ctid = live.place RETURNING live.hash AS hash)
                 SELECT (SELECT e.reason FROM compliance_suppression e
                         WHERE e.address_hash = gone.hash AND e.lifted_at IS NULL
                           AND (e.organization_id = %(organization)s OR e.organization_id IS NULL)
@@ -101,16 +112,24 @@ def take_suppressed(cursor: Any, name: str, values: dict[str, Any]) -> dict[str,
     return counts
 
 
+def _place(source: str, name: str) -> str:
+    return "s.ctid" if source == name else "s.place"
+
+
 def _old_hashes(cursor: Any, name: str) -> list[str]:
-    """Return the name of a table (key, hash) of the rows' hashes under older keys; none where there is one key only."""
+    """Return the name of a table (place, hash) of the rows' hashes under older keys; none where there is one key only.
+
+    `place` is where the row stands in `name`.
+    """
     older = list(settings.SUPPRESSION_KEYS)[1:]
     if not older:
         return []
-    cursor.execute(f"SELECT DISTINCT key FROM {name}")
-    keys = [row[0] for row in cursor.fetchall()]
+    cursor.execute(f"SELECT ctid::text, key FROM {name}")
+    rows = cursor.fetchall()
+    places = [row[0] for row in rows]
     cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{_OLD}")
-    cursor.execute(f"CREATE TEMPORARY TABLE {_OLD} (key text, hash bytea)")
+    cursor.execute(f"CREATE TEMPORARY TABLE {_OLD} (place tid, hash bytea)")
     for number in range(len(older)):
-        hashes = [suppression_hashes(AddressKey(key))[number + 1] for key in keys]
-        cursor.execute(f"INSERT INTO {_OLD} SELECT * FROM unnest(%s::text[], %s::bytea[])", [keys, hashes])
+        hashes = [suppression_hashes(AddressKey(key))[number + 1] for _, key in rows]
+        cursor.execute(f"INSERT INTO {_OLD} SELECT * FROM unnest(%s::tid[], %s::bytea[])", [places, hashes])
     return [_OLD]

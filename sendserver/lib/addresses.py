@@ -8,9 +8,10 @@ from __future__ import annotations
 import hmac
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NewType
+from typing import NamedTuple, NewType
 
 import idna
 from django.conf import settings
@@ -25,8 +26,7 @@ _PLAIN = re.compile(rf"({_ATEXT.pattern})@([A-Za-z0-9.-]+)")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(NamedTuple):
     """An accepted address: `original` is what we send to, `key` what we compare."""
 
     original: str
@@ -116,6 +116,18 @@ def _refusal(text: str) -> str:
 def suppression_hash(key: AddressKey) -> bytes:
     """Return the keyed hash (32 bytes) under which the do-not-mail list keeps an address; newest key."""
     return _keyed_hash(next(iter(settings.SUPPRESSION_KEYS.values())), key)
+
+
+def suppression_hasher() -> Callable[[AddressKey], bytes]:
+    """Return a function that does what suppression_hash() does, for many addresses; half the time each."""
+    begun = hmac.new(next(iter(settings.SUPPRESSION_KEYS.values())), digestmod="sha256")
+
+    def hash_of(key: AddressKey) -> bytes:
+        mac = begun.copy()
+        mac.update(key.encode())
+        return mac.digest()
+
+    return hash_of
 
 
 def suppression_hashes(key: AddressKey) -> list[bytes]:
