@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from uuid import RFC_4122
 
 import pytest
 
@@ -78,6 +79,30 @@ def test_the_count_before_is_the_result_after(larkfield, alice):
     after = (job.added_count, job.updated_count, job.duplicate_count + job.suppressed_count, job.rejected_count)
     assert after == (5, 2, 2, 1)
     assert existing.memberships.count() == 9
+
+
+def test_everybody_gets_an_id_of_their_own_that_nobody_guesses(larkfield, alice):
+    finished(larkfield, alice.user, csv_of(people(600)))  # more than are made at once
+    uids = list(Contact.objects.values_list("uid", flat=True))
+    assert len({uid.bytes[:6] for uid in uids}) == len(uids) == 600
+    assert {(uid.version, uid.variant) for uid in uids} == {(4, RFC_4122)}
+
+
+def test_a_list_of_which_half_said_no_before_a_key_rotation(larkfield, alice, settings):
+    """Found under the older key, by reason, once each; nobody else is taken out with them."""
+    for number in range(0, 600, 2):
+        who = AddressKey(f"person{number}@reader.example")
+        reason = "unsubscribe" if number % 4 else "complaint"
+        suppression.suppress(who, organization=larkfield, reason=reason, source="page")
+    settings.SUPPRESSION_KEYS = {"k9": b"n" * 32, "k8": b"m" * 32, **settings.SUPPRESSION_KEYS}
+    for number in range(0, 600, 4):  # again, under all keys now
+        who = AddressKey(f"person{number}@reader.example")
+        suppression.suppress(who, organization=larkfield, reason="objection", source="page")
+    job = finished(larkfield, alice.user, csv_of(people(600)))
+    assert job.suppressed_reasons == {"unsubscribe": 150, "objection": 150}  # what stands under the newest key counts
+    kept = set(Contact.objects.values_list("address_key", flat=True))
+    assert kept == {f"person{number}@reader.example" for number in range(1, 600, 2)}
+    assert counts_of(job).said_no == job.suppressed_reasons
 
 
 def test_double_row_keeps_the_newer_sign_up_across_pieces(larkfield, alice):

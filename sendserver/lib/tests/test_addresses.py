@@ -13,6 +13,7 @@ from sendserver.lib.addresses import (
     masked,
     parse,
     suppression_hash,
+    suppression_hasher,
     suppression_hashes,
     to_ascii_domain,
 )
@@ -90,6 +91,12 @@ def test_hashes_follow_the_newest_key_and_find_the_old_ones(settings: object) ->
     settings.SUPPRESSION_KEYS = {"k2": b"\x02" * 32, **settings.SUPPRESSION_KEYS}  # type: ignore[attr-defined]
     assert suppression_hash(key) != before
     assert suppression_hashes(key) == [suppression_hash(key), before]
+    hash_of = suppression_hasher()
+    assert [hash_of(one) for one in (key, AddressKey("ben@example.org"), key)] == [
+        suppression_hash(key),
+        suppression_hash(AddressKey("ben@example.org")),
+        suppression_hash(key),
+    ]
 
 
 def test_logs_see_no_whole_address() -> None:
