@@ -89,6 +89,7 @@ def test_the_pages_look_right(look: Look, draft: Campaign, alice: Persona, live_
     check("campaign_new")
     start(draft, alice)
     check("campaign_progress", draft.uid)
+    look.leave()
     lifecycle.move(draft, CampaignState.SENT, actor=None, reason="Everybody has an answer", finished_at=clock.now())
     check("campaign_report", draft.uid)
 
